@@ -102,11 +102,8 @@ def test_wampler_polynomials_are_exact_fits(scale: list[float]) -> None:
 def test_wampler_polynomials_with_noise(noise: int) -> None:
     x = np.arange(21.0)
     X = np.column_stack([x**k for k in range(6)])
-    bump = np.array(
-        "759 -2048 2048 -2048 2523 -2048 2048 -2048 1838 -2048 2048 -2048 1838 -2048 2048 -2048 "
-        "2523 -2048 2048 -2048 759".split(),
-        dtype=float,
-    )
+    half = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048]
+    bump = np.array([*half, 2048, *reversed(half)], dtype=float)
     y = X.sum(axis=1) + noise * bump
     fit = qr.factor(make_rows(X, y, constant=(0,)))
     _, variance, rss = exact_least_squares(X, y)
