@@ -16,18 +16,20 @@ unshifted column is the shifted one plus c times the sum of D's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ._core import fill
+from ._errors import RankDeficientWarning, warn
 from ._types import FloatArray
 
 if TYPE_CHECKING:
     from .design import Rows
 
-__all__ = ["RowQR", "factor"]
+__all__ = ["RowQR", "factor", "warn_dropped"]
 
 _BLOCK = 8192
 """Rows a block: a block of ten columns stays in the second-level cache (calibrated by DESIGN)."""
@@ -42,6 +44,8 @@ one unit in 2^53, of what it was (derived, with a margin of 50)."""
 
 _ALIAS = 1e-7
 """A kept column has part in a dropped one if it explains more than this share of its norm."""
+
+_NAMED = 5  # columns named in a warning before "and so many more"
 
 
 class RowQR(NamedTuple):
@@ -238,3 +242,23 @@ def _aliases(
         parts = tuple(k for k, c in zip(kept, solution[:, j], strict=True) if abs(c) > _ALIAS)
         found.append((j, parts if norm[j] > 0 else ()))
     return tuple(found)
+
+
+def warn_dropped(names: Sequence[str], aliases: Sequence[tuple[int, tuple[int, ...]]]) -> None:
+    """Say which columns were dropped, and which ones each repeats."""
+    if not aliases:
+        return
+    parts = []
+    for j, of in aliases[:_NAMED]:
+        why = f"repeats {', '.join(names[k] for k in of[:_NAMED])}" if of else "is zero"
+        parts.append(f"{names[j]!r} ({why}{', ...' if len(of) > _NAMED else ''})")
+    more = f" and {len(aliases) - _NAMED} more" if len(aliases) > _NAMED else ""
+    if len(aliases) == 1:
+        head = "1 column of X is a combination of earlier ones and was left out"
+    else:
+        head = f"{len(aliases)} columns of X are combinations of earlier ones and were left out"
+    warn(
+        f"X has rank {len(names) - len(aliases)} with {len(names)} columns. {head}: "
+        f"{', '.join(parts)}{more}. Left-out coefficients are NaN; the fit is the same without.",
+        RankDeficientWarning,
+    )
