@@ -137,6 +137,7 @@ def test_gradient_and_hessian_are_the_difference_quotients_of_the_objective(seed
         agree(quotient, objective.hessian(theta), scale.hessian_scale + 1, DIFFERENCES)
 
 
+@pytest.mark.filterwarnings("ignore::partialpool.SingularFitWarning")
 @pytest.mark.parametrize("seed", range(0, COUNT, 2))
 def test_conditional_covariances_and_row_variances_match_the_dense_twin(seed):
     design, twin, _ = prepared(seed)
