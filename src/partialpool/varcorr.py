@@ -1,0 +1,181 @@
+"""The estimated variances and correlations of the random effects."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ._types import FloatArray
+from .estimates import sigma
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .lmm import LmmRecord
+
+__all__ = ["Component", "VarCorr", "of"]
+
+
+class Component(NamedTuple):
+    """The covariance of one random-effects term.
+
+    Attributes
+    ----------
+    group : str
+    columns : tuple of str, k of them
+    covariance : (k, k) float64
+    diagonal : bool
+        True for ``||``: covariances are zero by assumption, not by estimation.
+    """
+
+    group: str
+    columns: tuple[str, ...]
+    covariance: FloatArray
+    diagonal: bool
+
+    @property
+    def std_dev(self) -> FloatArray:
+        """(k,) standard deviations."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def correlation(self) -> FloatArray:
+        """(k, k) correlations, NaN beside a variance of zero."""
+        sd = self.std_dev
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r = self.covariance / np.outer(sd, sd)
+        return np.clip(r, -1.0, 1.0)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class VarCorr:
+    """Variances and correlations of the random effects, residual last; prints as in R.
+
+    Attributes
+    ----------
+    components : tuple of Component
+        One a term, most levels first.
+    sigma : float
+        Residual standard deviation.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> sleep = pp.datasets.load("sleepstudy")
+    >>> print(pp.lmer("Reaction ~ Days + (Days | Subject)", sleep).varcorr)
+     Groups   Name      Std.Dev. Corr
+     Subject  Intercept 24.7407
+              Days       5.9221  0.066
+     Residual           25.5918
+    """
+
+    components: tuple[Component, ...]
+    sigma: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a variance, then the covariances of the term, as ``as.data.frame`` of R's.
+
+        Returns
+        -------
+        DataFrame
+            ``group, term1, term2, variance, std_dev``; where `term2` is given, the last two are
+            covariance and correlation. The residual has neither term.
+        """
+        import pandas as pd
+
+        rows = [row for c in self.components for row in _rows(c)]
+        rows.append(("Residual", None, None, self.sigma**2, self.sigma))
+        names = ("group", "term1", "term2", "variance", "std_dev")
+        kinds = (object, object, object, float, float)
+        columns = zip(names, zip(*rows, strict=True), kinds, strict=True)
+        return pd.DataFrame({n: pd.Series(list(v), dtype=k) for n, v, k in columns})
+
+    def __getitem__(self, group: str) -> pd.DataFrame:
+        """Covariance matrix of a group's random effects (several terms: block-diagonal)."""
+        import pandas as pd
+
+        parts = [c for c in self.components if c.group == group]
+        if not parts:
+            raise KeyError(group)
+        names = [name for c in parts for name in c.columns]
+        out = np.zeros((len(names), len(names)))
+        at = 0
+        for c in parts:
+            k = len(c.columns)
+            out[at : at + k, at : at + k] = c.covariance
+            at += k
+        return pd.DataFrame(out, index=names, columns=names)
+
+    def __str__(self) -> str:
+        lines: list[tuple[str, str, float, list[float]]] = []
+        for c in self.components:
+            r = c.correlation
+            for i, name in enumerate(c.columns):
+                before = [] if c.diagonal else [float(v) for v in r[i, :i]]
+                lines.append((c.group if i == 0 else "", name, float(c.std_dev[i]), before))
+        lines.append(("Residual", "", self.sigma, []))
+        digits = _decimals([line[2] for line in lines])
+        sds = [f"{line[2]:.{digits}f}" for line in lines]
+        wide = [
+            max(len(text) for text in ("Groups", *(line[0] for line in lines))),
+            max(len(text) for text in ("Name", *(line[1] for line in lines))),
+            max(len(text) for text in ("Std.Dev.", *sds)),
+        ]
+        some = any(line[3] for line in lines)
+        head = f" {'Groups':<{wide[0]}} {'Name':<{wide[1]}} {'Std.Dev.':<{wide[2]}}"
+        out = [head + (" Corr" if some else "")]
+        number = max(map(len, sds))
+        for (group, name, _, corr), sd in zip(lines, sds, strict=True):
+            text = f" {group:<{wide[0]}} {name:<{wide[1]}} {sd:>{number}}"
+            if corr:
+                text = f"{text:<{len(head)}} " + " ".join(f"{v:>6.3f}" for v in corr)
+            out.append(text)
+        return "\n".join(line.rstrip() for line in out)
+
+    __repr__ = __str__
+
+
+def of(record: LmmRecord) -> VarCorr:
+    """The variances and correlations of a fit."""
+    scale = sigma(record)
+    factors = record.layout.lambdas(record.solution.theta)
+    return VarCorr(
+        tuple(
+            Component(
+                term.spec.group,
+                term.spec.columns,
+                scale**2 * (factor @ factor.T),
+                term.spec.diagonal,
+            )
+            for term, factor in zip(record.rows.terms, factors, strict=True)
+        ),
+        scale,
+    )
+
+
+def _rows(c: Component) -> list[tuple[Any, ...]]:
+    """Variances of a component, then its covariances, lower triangle by columns."""
+    k = len(c.columns)
+    sd, r = c.std_dev, c.correlation
+    rows: list[tuple[Any, ...]] = [
+        (c.group, c.columns[i], None, float(c.covariance[i, i]), float(sd[i])) for i in range(k)
+    ]
+    if not c.diagonal:
+        rows += [
+            (c.group, c.columns[j], c.columns[i], float(c.covariance[i, j]), float(r[i, j]))
+            for j in range(k)
+            for i in range(j + 1, k)
+        ]
+    return rows
+
+
+def _decimals(values: list[float], *, digits: int = 5) -> int:
+    """Decimals that show the smallest of the values with `digits` significant digits, as R does.
+
+    Zeros do not count; at most ten.
+    """
+    sizes = [math.floor(math.log10(v)) for v in values if v > 0]
+    return min(max(digits - 1 - min(sizes, default=0), 0), 10)
