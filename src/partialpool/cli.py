@@ -1,0 +1,321 @@
+"""The command line: ``partialpool demo``, ``partialpool fit``, ``partialpool datasets``.
+
+Results go to standard output; warnings, one line each, and errors to standard error. A user's
+mistake ends with exit code 2 and one message; a traceback is always a defect of the library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ._errors import DataError, PartialPoolError, PartialPoolWarning, SpecificationError
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .models import LinearMixedModel, LinearModel
+
+    Model = LinearModel | LinearMixedModel
+
+__all__ = ["main"]
+
+_READABLE = (".csv", ".parquet")
+_WIDE = 150  # columns of a terminal from which two summaries stand beside each other
+
+_EXAMPLES = """\
+examples:
+  partialpool demo
+  partialpool fit "hwy ~ displ + year" mpg
+  partialpool fit "Reaction ~ Days + (Days | Subject)" sleepstudy --ml
+  partialpool fit "yield ~ dose + (1 | field)" trial.csv --weights plots --format json
+  partialpool datasets mpg > mpg.csv
+
+The formula goes in quotes, because shells read (, | and ~ themselves.
+"""
+
+_FIT = """\
+Fit a model and print its summary: a linear model, or, when the formula has a
+term with a bar such as (1 | class), a linear mixed model by REML.
+"""
+
+_FORMATS = """\
+text: the summary (default); json: the same numbers, exact, null where there is
+none; csv: the tidy table, a row a coefficient (mixed models: then a row a
+standard deviation or correlation of the random effects)
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process when left out.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 2 after a user's mistake.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _encode_anything(stream)
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, `head` say, has seen enough. Python would complain again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("partialpool: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    run = {"demo": _demo, "fit": _fit, "datasets": _datasets}[options.command]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", PartialPoolWarning)
+        warnings.showwarning = _show_warning
+        try:
+            run(options)
+        except PartialPoolError as error:
+            print(f"partialpool: error: {error}", file=sys.stderr)
+            return 2
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what to do when a shell has taken a formula to pieces."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = ""
+        if message.startswith("unrecognized arguments"):
+            hint = '; a formula goes in quotes: partialpool fit "y ~ x + (1 | g)" data.csv'
+        super().error(message + hint)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="partialpool",
+        description="Linear models and linear mixed models.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"partialpool {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands.add_parser(
+        "demo",
+        help="fit the mpg example by lm and by lmer and print both summaries",
+        description="Fit the mpg example by lm and by lmer and print both summaries, beside each "
+        f"other in a terminal of {_WIDE} columns or more.",
+        allow_abbrev=False,
+    )
+    fit = commands.add_parser(
+        "fit",
+        help="fit a formula to data and print the summary",
+        description=_FIT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    fit.add_argument("formula", metavar="FORMULA", help='in quotes: "y ~ x + (1 | g)"')
+    fit.add_argument(
+        "data", metavar="DATA", help="a .csv or .parquet file, or the name of a bundled data set"
+    )
+    fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
+    fit.add_argument("--weights", metavar="COL", help="column with weights of the rows")
+    fit.add_argument("--format", choices=("text", "json", "csv"), default="text", help=_FORMATS)
+    data = commands.add_parser(
+        "datasets",
+        help="list the bundled data sets, or print one as CSV",
+        description="List the bundled data sets, or print one as CSV.",
+        allow_abbrev=False,
+    )
+    data.add_argument("name", metavar="NAME", nargs="?", help="data set to print as CSV")
+    return parser
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from .api import lm, lmer
+    from .formula import parse
+
+    if "~" not in options.formula and "~" in options.data:
+        raise SpecificationError(
+            f"{options.formula!r} has no ~, but {options.data!r} has: the formula comes first, "
+            f'then the data: partialpool fit "{options.data}" {options.formula}'
+        )
+    data = _data(options.data)
+    fit: Model
+    if _has_bar(options.formula, parse):
+        fit = lmer(options.formula, data, reml=not options.ml, weights=options.weights)
+    elif options.ml:
+        raise SpecificationError(
+            "--ml chooses between maximum likelihood and REML, which differ for mixed models only: "
+            "the formula has no term such as (1 | g). Leave --ml out."
+        )
+    else:
+        fit = lm(options.formula, data, weights=options.weights)
+    if options.format == "csv":
+        effects = ["fixed", "ran_pars"] if hasattr(fit, "varcorr") else ["fixed"]
+        _print_csv(fit, effects)
+    elif options.format == "json":
+        print(fit.summary().as_json())
+    else:
+        print(fit.summary())
+
+
+def _has_bar(formula: str, parse: Any) -> bool:
+    return bool(parse(formula).bars)
+
+
+def _print_csv(fit: Model, effects: list[str]) -> None:
+    import math
+
+    from .report.tidy import tidy_columns
+
+    columns = tidy_columns(fit._record, effects=effects, conf_int=False, level=0.95)
+
+    def cell(value: object) -> object:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        return value
+
+    rows = zip(*columns.values(), strict=True)
+    _write_csv([list(columns), *([cell(v) for v in row] for row in rows)])
+
+
+def _write_csv(rows: Iterable[Sequence[object]]) -> None:
+    import csv
+
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+
+
+def _data(text: str) -> Any:
+    """A path that exists, or a bundled data set."""
+    suffix = os.path.splitext(text)[1].lower()
+    if os.path.isdir(text):
+        raise DataError(f"{text!r} is a folder. Name a .csv or .parquet file in it.")
+    if os.path.isfile(text):
+        if suffix not in _READABLE:
+            raise DataError(
+                f"{text!r} ends in {suffix or 'nothing'!r}. Data come from a .csv or .parquet file."
+            )
+        return text
+    if suffix or os.path.dirname(text):
+        raise DataError(f"There is no file {text!r}{_closest(text)}")
+    from . import datasets
+
+    try:
+        return datasets.load(text)
+    except DataError as error:
+        raise DataError(f"{error} Or name a .csv or .parquet file.") from None
+
+
+def _closest(path: str) -> str:
+    """Files beside the missing one whose names are near."""
+    import difflib
+
+    folder = os.path.dirname(path)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return f": there is no folder {folder!r}."
+    near = difflib.get_close_matches(os.path.basename(path), names, n=3)
+    if not near:
+        return " (looked in the current folder)." if not os.path.isabs(path) else "."
+    return f". Did you mean {' or '.join(repr(os.path.join(folder, n)) for n in near)}?"
+
+
+def _demo(options: argparse.Namespace) -> None:
+    import shutil
+
+    from . import datasets
+    from .api import lm, lmer
+    from .report.text import beside
+
+    del options
+    mpg = datasets.load("mpg")
+    plain = lm("hwy ~ displ + year", mpg)
+    mixed = lmer("hwy ~ displ + year + (1 | class)", mpg)
+    left, right = str(plain.summary()), str(mixed.summary())
+    columns = shutil.get_terminal_size((80, 24)).columns
+    both = beside(left, right)
+    if columns >= _WIDE and max(map(len, both.splitlines())) <= columns:
+        print(both)
+    else:
+        print(f"{left}\n\n{'-' * min(columns, 72)}\n\n{right}")
+    slopes = (float(plain.params["displ"]), float(mixed.params["displ"]))
+    text = (
+        f"Highway miles per gallon change by {slopes[0]:.2f} with each litre of displacement in "
+        f"the linear model and by {slopes[1]:.2f} in the mixed model. The estimates differ because "
+        "the models make different assumptions: lm takes the 234 cars as unrelated and compares "
+        "them all with each other; lmer gives each class of car a level of its own, drawn from a "
+        "common distribution, and so compares mostly cars of the same class. Neither is wrong as "
+        "arithmetic; they answer different questions."
+    )
+    print("\n" + textwrap.fill(text, min(columns, 88)))
+
+
+def _datasets(options: argparse.Namespace) -> None:
+    from . import datasets
+
+    if options.name is not None:
+        columns = datasets.load(options.name, backend="dict")
+        rows = zip(*(c.tolist() for c in columns.values()), strict=True)
+        _write_csv([list(columns), *rows])
+        return
+    import shutil
+
+    sources = _sources()
+    names = datasets.names()
+    edge = max(map(len, names)) + 2
+    wide = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    for name in names:
+        about = sources[name]
+        size = f"{about['rows']} rows, {len(about['columns'])} columns"
+        print(f"{name:<{edge}}{size}: {about['title']}")
+        indent = " " * edge
+        print(textwrap.fill(about["source"], wide, initial_indent=indent, subsequent_indent=indent))
+
+
+def _sources() -> dict[str, Any]:
+    """Title, size and printed source of each bundled data set."""
+    import tomllib
+    from importlib.resources import files
+
+    text = files("partialpool.datasets").joinpath("PROVENANCE.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """One line a warning, without the place in the code, which is ours and not the user's."""
+    del category, filename, lineno, file, line
+    print(f"partialpool: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _encode_anything(stream: Any) -> None:
+    """Print letters that the terminal's encoding lacks as escapes, instead of failing."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")

@@ -1,0 +1,125 @@
+"""A report as one self-contained fragment of HTML, for notebooks and pages.
+
+Semantic tables (`caption`, `th scope`), all user text escaped, one scoped style that follows the
+reader's light or dark scheme; no scripts, no fonts, nothing fetched.
+"""
+
+from __future__ import annotations
+
+from html import escape as _escape
+from itertools import groupby
+
+from .numbers import printable
+from .structure import Block, Fact, Facts, Note, Report, Table
+
+__all__ = ["STYLE", "render"]
+
+# JupyterLab and VS Code set their own theme, which may differ from the system's: their classes win.
+_DARK = """--pp-ink:#e6e6e6;--pp-soft:#a3a8b0;--pp-rule:#4a4f57;--pp-faint:#33373d;\
+--pp-warn-ink:#ffd7a8;--pp-warn:#4a3116;--pp-warn-edge:#e08a2e"""
+STYLE = f"""\
+.pp-report{{--pp-ink:#1c1e21;--pp-soft:#5c636b;--pp-rule:#9aa1a9;--pp-faint:#e3e6ea;\
+--pp-warn-ink:#6b3a00;--pp-warn:#fff3e0;--pp-warn-edge:#e08a2e;\
+color:var(--pp-ink);font:14px/1.45 system-ui,sans-serif;max-width:100%}}
+@media (prefers-color-scheme:dark){{.pp-report{{{_DARK}}}}}
+[data-jp-theme-light="true"] .pp-report,.vscode-light .pp-report{{--pp-ink:#1c1e21;\
+--pp-soft:#5c636b;--pp-rule:#9aa1a9;--pp-faint:#e3e6ea;--pp-warn-ink:#6b3a00;--pp-warn:#fff3e0}}
+[data-jp-theme-light="false"] .pp-report,.vscode-dark .pp-report{{{_DARK}}}
+.pp-report .pp-title{{font-size:1.15em;font-weight:600;margin:0 0 .4em}}
+.pp-report .pp-scroll{{overflow-x:auto;margin:.9em 0}}
+.pp-report table{{border-collapse:collapse;border:0;margin:0;font-size:1em;color:inherit;\
+background:transparent;font-variant-numeric:tabular-nums}}
+.pp-report caption{{caption-side:top;text-align:left;font-weight:600;padding:0 0 .25em;\
+color:inherit;white-space:nowrap}}
+.pp-report th,.pp-report td{{padding:.16em .75em;border:0;text-align:right;vertical-align:top;\
+white-space:nowrap;background:transparent;color:inherit;max-width:none}}
+.pp-report th.pp-text,.pp-report td.pp-text{{text-align:left}}
+.pp-report th:first-child,.pp-report td:first-child{{padding-left:.1em}}
+.pp-report thead th{{font-weight:500;color:var(--pp-soft);border-bottom:1px solid var(--pp-rule);\
+vertical-align:bottom}}
+.pp-report tbody th{{font-weight:500;text-align:left;white-space:normal;overflow-wrap:anywhere;\
+min-width:9em;max-width:28em}}
+.pp-report tbody tr{{background:transparent}}
+.pp-report tbody tr+tr>*{{border-top:1px solid var(--pp-faint)}}
+.pp-report tbody:last-child tr:last-child>*{{border-bottom:1px solid var(--pp-rule)}}
+.pp-report dl{{display:grid;grid-template-columns:max-content minmax(0,1fr);\
+gap:.1em .9em;margin:.5em 0}}
+.pp-report dt{{color:var(--pp-soft);font-weight:400;margin:0}}
+.pp-report dd{{margin:0;overflow-wrap:anywhere}}
+.pp-report .pp-legend{{color:var(--pp-soft);font-size:.88em;margin:.25em 0 0}}
+.pp-report .pp-note{{margin:.5em 0;max-width:46em}}
+.pp-report .pp-warning{{color:var(--pp-warn-ink);background:var(--pp-warn);\
+border-left:4px solid var(--pp-warn-edge);padding:.45em .8em}}
+"""
+
+
+def render(report: Report, *, style: bool = True) -> str:
+    """The report as an HTML fragment: one ``section`` element.
+
+    Parameters
+    ----------
+    report : Report
+    style : bool
+        False leaves the `STYLE` sheet out, for a page that has it already.
+    """
+    sheet = f"<style>\n{STYLE}</style>\n" if style else ""
+    body = "\n".join(map(_block, report.blocks))
+    title = f'<p class="pp-title">{escape(report.title)}</p>'
+    return f'<section class="pp-report">\n{sheet}{title}\n{body}\n</section>'
+
+
+def escape(text: object) -> str:
+    """User text, safe inside an element and inside a quoted attribute."""
+    return _escape(printable(text), quote=True)
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Note):
+        role = ' role="alert"' if block.kind == "warning" else ""
+        kind = "pp-note pp-warning" if block.kind == "warning" else "pp-note"
+        return f'<p class="{kind}"{role}>{escape(block.text)}</p>'
+    return _facts(block)
+
+
+def _facts(block: Facts) -> str:
+    def item(fact: Fact) -> str:
+        return f"<dt>{escape(fact.label)}</dt><dd>{escape(fact.shown)}</dd>"
+
+    return f"<dl>\n{''.join(map(item, block.visible))}\n</dl>"
+
+
+def _table(table: Table) -> str:
+    caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    legend = f'\n<p class="pp-legend">{escape(table.legend)}</p>' if table.legend else ""
+    body = "\n".join(_row(table, row) for row in table.rows())
+    return (
+        f'<div class="pp-scroll"><table>{caption}\n<thead><tr>{_heading(table)}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table>{legend}</div>"
+    )
+
+
+def _heading(table: Table) -> str:
+    """Column headings; neighbours with one name share a cell, nameless ones join their left."""
+    cells = []
+    for (label, text), run in groupby(table.visible, lambda f: (f.label, not f.numeric)):
+        span = len(list(run))
+        kind = ' class="pp-text"' if text else ""
+        if not label:
+            cells.append(f'<td{kind} colspan="{span}"></td>' if span > 1 else f"<td{kind}></td>")
+        else:
+            wide = f' colspan="{span}"' if span > 1 else ""
+            cells.append(f'<th scope="col"{kind}{wide}>{escape(label)}</th>')
+    return "".join(cells)
+
+
+def _row(table: Table, row: tuple[str, ...]) -> str:
+    cells = []
+    for i, (field, text) in enumerate(zip(table.visible, row, strict=True)):
+        kind = "" if field.numeric else ' class="pp-text"'
+        if i < table.headers and text:
+            cells.append(f'<th scope="row"{kind}>{escape(text)}</th>')
+        else:
+            cells.append(f"<td{kind}>{escape(text)}</td>")
+    return f"<tr>{''.join(cells)}</tr>"

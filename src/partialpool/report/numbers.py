@@ -1,0 +1,157 @@
+"""Numbers as a reader wants them: one number of decimals a column, no digit that matters lost.
+
+The rule of a column: enough decimals that every value shows its leading significant digits, zeros
+that no value needs left out. A value so small beside the others that it would lose its digits, or
+too large to be printed in full, is written with an exponent; its neighbours stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+
+__all__ = ["align", "column", "joint", "p_value", "printable", "signif_code", "width"]
+
+_LARGEST = 1e9  # calibrated: a population or a price in full, a date in nanoseconds not
+_ROOM = 10  # calibrated: digits of the largest value, before and after the point together
+_SMALLEST_P = 2.2e-16  # derived: the spacing of doubles at 1
+SIGNIF_LEGEND = "Signif. codes: *** below 0.001, ** below 0.01, * below 0.05, . below 0.1"
+
+
+def joint(
+    columns: Sequence[Sequence[float]], *, digits: int = 4, decimals: int | None = None
+) -> list[tuple[str, ...]]:
+    """Format several columns with one common number of decimals.
+
+    Parameters
+    ----------
+    columns : sequence of sequence of float
+        NaN is shown as ``NaN``, infinities as ``inf``.
+    digits : int
+        Significant digits that the smallest value shows.
+    decimals : int, optional
+        The most decimals allowed; smaller values then show fewer digits instead of an exponent.
+
+    Returns
+    -------
+    list of tuple of str
+        Same shape as `columns`; not padded.
+
+    Examples
+    --------
+    >>> joint([[35.69765, -3.53059], [0.72041, 0.19451]])
+    [('35.6977', '-3.5306'), ('0.7204', '0.1945')]
+    """
+    sizes = [abs(v) for c in columns for v in c if math.isfinite(v) and v != 0]
+    plain = [v for v in sizes if v < _LARGEST]
+    largest = max((_left(v) for v in plain), default=1)
+    if decimals is not None:
+        shared = min(decimals, max((_needed(v, digits) for v in plain), default=0))
+        small = 0.0
+    else:
+        room = max(0, _ROOM - largest)
+        # A value that shows `digits - 1` digits in the room there is stays in line.
+        small = 10.0 ** (digits - 2 - room)
+        shared = max((min(room, _needed(v, digits)) for v in plain if v >= small), default=0)
+    return [tuple(_show(v, shared, small, digits) for v in c) for c in columns]
+
+
+def column(
+    values: Sequence[float], *, digits: int = 4, decimals: int | None = None
+) -> tuple[str, ...]:
+    """Format one column; see `joint`."""
+    return joint([values], digits=digits, decimals=decimals)[0]
+
+
+def align(values: Sequence[float], *, digits: int = 5) -> tuple[str, ...]:
+    """Format a column in which only the size of the largest value matters (quantiles).
+
+    Examples
+    --------
+    >>> align([-2.32692, -0.05987, 1e-17, 5.64652])
+    ('-2.3269', '-0.0599', '0.0000', '5.6465')
+    """
+    finite = [abs(v) for v in values if math.isfinite(v)]
+    top = max(finite, default=0.0)
+    if top == 0.0 or top >= _LARGEST or top < 1e-4:
+        return tuple(f"{v:.{digits - 1}e}" if math.isfinite(v) and v else _plain(v) for v in values)
+    decimals = max(0, digits - _left(top)) if top >= 1 else digits - 2 - _exponent(top)
+    return tuple(f"{v:.{decimals}f}" if math.isfinite(v) else _plain(v) for v in _positive(values))
+
+
+def p_value(p: float, *, digits: int = 3) -> str:
+    """Show a p-value: three digits, an exponent below 1e-4, a bound at the rounding level.
+
+    Examples
+    --------
+    >>> [p_value(p) for p in (0.5, 0.0123456, 3.21e-5, 1e-40, float("nan"))]
+    ['0.500', '0.0123', '3.21e-05', '<2.2e-16', 'NaN']
+    """
+    if not math.isfinite(p):
+        return _plain(p)
+    if p < _SMALLEST_P:
+        return f"<{_SMALLEST_P}"
+    if p < 1e-4:
+        return f"{p:.{digits - 1}e}"
+    return f"{p:.{max(digits, digits - 1 - _exponent(p))}f}"
+
+
+def signif_code(p: float) -> str:
+    """Stars, as explained by `SIGNIF_LEGEND`."""
+    bounds = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
+    return next((code for bound, code in bounds if p < bound), "")
+
+
+def printable(text: object) -> str:
+    """One line of text: characters that would break the line or reorder it are written out."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
+    )
+
+
+def width(text: str) -> int:
+    """Columns that a terminal gives to `text`: two for wide letters, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def _show(value: float, decimals: int, small: float, digits: int) -> str:
+    if not math.isfinite(value):
+        return _plain(value)
+    if value != 0 and not small <= abs(value) < _LARGEST:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:.{decimals}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def _plain(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "0" if value == 0 else ("inf" if value > 0 else "-inf")
+
+
+def _positive(values: Sequence[float]) -> list[float]:
+    """Zeros instead of tiny negative values, which would print as ``-0.0000``."""
+    top = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    return [0.0 if abs(v) < 1e-9 * top else v for v in values]
+
+
+def _exponent(size: float) -> int:
+    """Power of ten of the leading digit, after rounding to the digits shown."""
+    return int(f"{size:.3e}"[6:])
+
+
+def _left(size: float) -> int:
+    """Digits before the decimal point."""
+    return max(1, _exponent(size) + 1)
+
+
+def _needed(size: float, digits: int) -> int:
+    """Decimals that show `digits` significant digits of `size`, without zeros at the end."""
+    mantissa, exponent = f"{size:.{digits - 1}e}".split("e")
+    return max(0, len(mantissa.replace(".", "").rstrip("0")) - 1 - int(exponent))

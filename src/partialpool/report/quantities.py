@@ -1,0 +1,119 @@
+"""What the tables ask of a record beyond its estimates: counts, measures of fit, covariances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from .. import estimates, varcorr
+from .._types import FloatArray
+
+if TYPE_CHECKING:
+    from ..lmm import LmmRecord
+    from ..ols import OlsRecord
+
+    Record: TypeAlias = OlsRecord | LmmRecord
+
+__all__ = [
+    "VarianceBlock",
+    "criteria",
+    "dropped_columns",
+    "group_sizes",
+    "residual_quantiles",
+    "rows_used",
+    "variance_blocks",
+]
+
+
+class VarianceBlock(NamedTuple):
+    """Estimated covariance of one random term of k columns.
+
+    Attributes
+    ----------
+    group, text : str
+    columns : tuple of str
+    diagonal : bool
+    factor : (k, k) float64
+        Lower-triangular relative factor.
+    std_dev : (k,) float64
+    correlation : (k, k) float64
+        NaN where a variance is zero.
+    """
+
+    group: str
+    text: str
+    columns: tuple[str, ...]
+    diagonal: bool
+    factor: FloatArray
+    std_dev: FloatArray
+    correlation: FloatArray
+
+
+def variance_blocks(record: LmmRecord) -> tuple[VarianceBlock, ...]:
+    """One block a random term, in the order of ``theta``."""
+    factors = record.layout.lambdas(record.solution.theta)
+    parts = zip(record.rows.terms, factors, varcorr.of(record).components, strict=True)
+    return tuple(
+        VarianceBlock(
+            c.group, term.spec.text, c.columns, c.diagonal, factor, c.std_dev, c.correlation
+        )
+        for term, factor, c in parts
+    )
+
+
+def criteria(record: Record) -> dict[str, Any]:
+    """Measures of fit by name: the row of ``glance()``."""
+    out: dict[str, Any] = {
+        "nobs": int(record.rows.nobs),
+        "sigma": estimates.sigma(record),
+        "llf": estimates.llf(record),
+        "aic": estimates.aic(record),
+        "bic": estimates.bic(record),
+    }
+    if record.spec.kind == "lm":
+        out["deviance"] = estimates.deviance(record)
+        out["df_resid"] = estimates.df_resid(record)
+        out["rsquared"], out["rsquared_adj"] = estimates.r_squared(record)
+        out["fvalue"], out["f_pvalue"] = estimates.f_statistic(record)
+        return out
+    if record.spec.reml:
+        out["reml_criterion"] = estimates.reml_criterion(record)
+    else:
+        out["deviance"] = estimates.deviance(record)
+    out["df_resid"] = estimates.df_resid(record)
+    return out
+
+
+def group_sizes(record: LmmRecord) -> dict[str, int]:
+    """Levels of each grouping factor, in the order of the terms."""
+    groups = (record.rows.groups[t.group] for t in record.rows.terms)
+    return {g.name: len(g.levels) for g in groups}
+
+
+def rows_used(record: Record) -> tuple[int, int | None]:
+    """Rows used, and rows of the data (None when no longer known)."""
+    nobs = int(record.rows.nobs)
+    if record.rows.kept is None:
+        return nobs, nobs
+    return nobs, None if record.table is None else int(record.table.nrows)
+
+
+def dropped_columns(record: Record) -> dict[str, tuple[str, ...]]:
+    """Each dropped column with the columns that it repeats."""
+    kept = set(record.kept.tolist())
+    aliases = dict(getattr(record, "aliases", ()))
+    return {
+        name: tuple(record.names[i] for i in aliases.get(j, ()))
+        for j, name in enumerate(record.names)
+        if j not in kept
+    }
+
+
+def residual_quantiles(record: Record) -> tuple[float, ...]:
+    """Minimum, quartiles, maximum: scaled residuals of a mixed model, weighted ones of ``lm``."""
+    from ..diagnostics import residuals
+
+    values = residuals(record, "pearson" if record.spec.kind == "lm" else "scaled")
+    with np.errstate(invalid="ignore"):
+        return tuple(np.quantile(values, (0.0, 0.25, 0.5, 0.75, 1.0)).tolist())

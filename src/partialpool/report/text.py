@@ -1,0 +1,86 @@
+"""A report as plain text, in the order and the shape that readers of R know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from .numbers import printable, width
+from .structure import Block, Facts, Note, Report, Table
+
+__all__ = ["beside", "render"]
+
+_LINE = 88  # columns of a wrapped note
+
+
+def render(report: Report) -> str:
+    """The whole report; no trailing newline.
+
+    Examples
+    --------
+    >>> from .structure import Fact
+    >>> print(render(Report("A title", "lm", (Facts("f", (Fact("n", "Rows", "3", 3),)),))))
+    A title
+    Rows: 3
+    """
+    lines = [printable(report.title)]
+    for before, block in pairwise((None, *report.blocks)):
+        assert block is not None
+        if before is not None and _apart(before, block):
+            lines.append("")
+        lines += _block(block)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def beside(left: str, right: str, *, gap: int = 4) -> str:
+    """Two texts side by side."""
+    a, b = left.splitlines(), right.splitlines()
+    edge = max(map(width, a), default=0) + gap
+    height = max(len(a), len(b))
+    a += [""] * (height - len(a))
+    b += [""] * (height - len(b))
+    return "\n".join((x + " " * (edge - width(x)) + y).rstrip() for x, y in zip(a, b, strict=True))
+
+
+def _apart(before: Block, block: Block) -> bool:
+    """Whether an empty line separates two blocks."""
+    return not (isinstance(block, Facts) and block.inline and isinstance(before, Table))
+
+
+def _block(block: Block) -> list[str]:
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Note):
+        return _note(block)
+    lines = [f"{printable(f.label)}: {printable(f.shown)}" for f in block.visible]
+    return [", ".join(lines)] if block.inline else lines
+
+
+def _table(table: Table) -> list[str]:
+    columns = []
+    for field in table.visible:
+        cells = [printable(field.label), *map(printable, field.shown)]
+        columns.append(_pad(cells, right=field.numeric))
+    lines = [" ".join(row) for row in zip(*columns, strict=True)]
+    head = [f"{printable(table.title)}:"] if table.title else []
+    tail = ["---", table.legend] if table.legend else []
+    return head + lines + tail
+
+
+def _pad(cells: Sequence[str], *, right: bool) -> list[str]:
+    edge = max(map(width, cells))
+    if right:
+        return [" " * (edge - width(c)) + c for c in cells]
+    return [c + " " * (edge - width(c)) for c in cells]
+
+
+def _note(note: Note) -> list[str]:
+    """A paragraph, wrapped; warnings stand out by a mark that no terminal can lose."""
+    mark = "!! " if note.kind == "warning" else ""
+    lines, line = [], mark
+    for word in printable(note.text).split():
+        if line.strip() and width(line) + width(word) > _LINE:
+            lines.append(line.rstrip())
+            line = " " * len(mark)
+        line += word + " "
+    return [*lines, line.rstrip()]

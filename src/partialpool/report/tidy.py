@@ -1,0 +1,208 @@
+"""Data frames of a fit in the library of its data: coefficients, one line, one row a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import diagnostics, estimates, predict
+from .._errors import SpecificationError, UnavailableError
+from . import quantities, tables
+
+if TYPE_CHECKING:
+    from ..lmm import LmmRecord
+    from .quantities import Record
+
+__all__ = ["augment", "glance", "tidy", "tidy_columns"]
+
+EFFECTS = ("fixed", "ran_pars", "ran_vals")
+_TEXT = ("effect", "group", "level", "term")
+
+
+def tidy(
+    record: Record,
+    *,
+    effects: str | Sequence[str] = "fixed",
+    conf_int: bool = False,
+    level: float = 0.95,
+) -> Any:
+    """Coefficients as a data frame, a row each; names of rows as in R's broom.mixed.
+
+    Parameters
+    ----------
+    record : OlsRecord or LmmRecord
+    effects : {"fixed", "ran_pars", "ran_vals"} or a list of them
+        Fixed effects; standard deviations and correlations, ``sd(Intercept)``,
+        ``cor(Intercept, Days)``, ``sd(Observation)`` in group ``Residual``; conditional modes with
+        their conditional standard deviations (adds a column ``level``).
+    conf_int : bool
+        Adds ``conf_low`` and ``conf_high``: Wald limits (t for ``lm``, normal for ``lmer``; of
+        conditional modes from their conditional standard deviations; none for ``ran_pars``).
+    level : float
+        Level of the limits.
+
+    Returns
+    -------
+    data frame
+        Columns ``effect, group, term, estimate, std_error, statistic``, for ``lm`` also
+        ``df, p_value``.
+
+    Raises
+    ------
+    SpecificationError
+        For unknown effects, random effects of a linear model, or a level outside 0 to 1.
+    """
+    return _frame(record, tidy_columns(record, effects=effects, conf_int=conf_int, level=level))
+
+
+def tidy_columns(
+    record: Record, *, effects: str | Sequence[str], conf_int: bool, level: float
+) -> dict[str, list[Any]]:
+    """The columns of `tidy` as lists."""
+    asked = _check_effects(record, effects)
+    limits = estimates.quantile(record, level) if conf_int else math.nan
+    keys = ["effect", "group", "term", "estimate", "std_error", "statistic"]
+    if "ran_vals" in asked:
+        keys.insert(2, "level")
+    if record.spec.kind == "lm":
+        keys += ["df", "p_value"]
+    if conf_int:
+        keys += ["conf_low", "conf_high"]
+    columns: dict[str, list[Any]] = {key: [] for key in keys}
+    parts = {"fixed": _fixed, "ran_pars": _ran_pars, "ran_vals": _ran_vals}
+    for name in asked:
+        part = parts[name](record)
+        part["effect"] = [name] * len(part["term"])
+        if conf_int and "std_error" in part:
+            pairs = list(zip(part["estimate"], part["std_error"], strict=True))
+            part["conf_low"] = [e - limits * s for e, s in pairs]
+            part["conf_high"] = [e + limits * s for e, s in pairs]
+        for key in keys:
+            absent = None if key in _TEXT else math.nan
+            columns[key] += part.get(key, [absent] * len(part["term"]))
+    return columns
+
+
+def glance(record: Record) -> Any:
+    """Measures of fit as a data frame of one row.
+
+    Returns
+    -------
+    data frame
+        Columns ``nobs, sigma, llf, aic, bic``, then ``deviance`` (or ``reml_criterion`` under
+        REML), ``df_resid``; ``lm`` adds ``rsquared, rsquared_adj, fvalue, f_pvalue``.
+    """
+    return _frame(record, {k: [v] for k, v in quantities.criteria(record).items()})
+
+
+def _check_effects(record: Record, effects: str | Sequence[str]) -> tuple[str, ...]:
+    asked = (effects,) if isinstance(effects, str) else tuple(effects)
+    for name in asked:
+        if name not in EFFECTS:
+            raise SpecificationError(
+                f"tidy(effects={effects!r}): there are no effects {name!r}. "
+                f"Use {', '.join(map(repr, EFFECTS))}, or a list of these."
+            )
+        if name != "fixed" and record.spec.kind == "lm":
+            raise SpecificationError(
+                f"tidy(effects={effects!r}): a linear model has no random effects. "
+                "Use effects='fixed'."
+            )
+    return tuple(dict.fromkeys(asked))
+
+
+def _fixed(record: Record) -> dict[str, list[Any]]:
+    table = tables.coefficients(record)
+    return {f.key: list(f.values) for f in table.fields}
+
+
+def _ran_pars(record: Record) -> dict[str, list[Any]]:
+    """Standard deviations of each term, its correlations, and the residual last."""
+    groups: list[str] = []
+    terms: list[str] = []
+    values: list[float] = []
+    for block in quantities.variance_blocks(record):
+        sds = block.std_dev.tolist()
+        names = [f"sd({c})" for c in block.columns]
+        if not block.diagonal:
+            for j, left in enumerate(block.columns):
+                for i in range(j + 1, len(block.columns)):
+                    names.append(f"cor({left}, {block.columns[i]})")
+                    sds.append(float(block.correlation[i, j]))
+        groups += [block.group] * len(names)
+        terms += names
+        values += sds
+    return {
+        "group": [*groups, "Residual"],
+        "term": [*terms, "sd(Observation)"],
+        "estimate": [*values, estimates.sigma(record)],
+    }
+
+
+def _ran_vals(record: LmmRecord) -> dict[str, list[Any]]:
+    """Conditional modes of every term, level by level, with conditional standard deviations."""
+    from .. import lmm
+
+    theta = record.solution.theta
+    scale = estimates.sigma(record)
+    covariances = lmm.problem(record).conditional_covariances(theta)
+    out: dict[str, list[Any]] = {k: [] for k in ("group", "level", "term", "estimate", "std_error")}
+    for term, b, cov in zip(record.rows.terms, record.solution.b, covariances, strict=True):
+        group = record.rows.groups[term.group]
+        levels = [str(level) for level in group.levels]
+        sds = scale * np.sqrt(np.einsum("jkk->jk", cov))
+        for k, name in enumerate(term.spec.columns):
+            out["group"] += [group.name] * len(levels)
+            out["level"] += levels
+            out["term"] += [name] * len(levels)
+            out["estimate"] += b[:, k].tolist()
+            out["std_error"] += sds[:, k].tolist()
+    return out
+
+
+def augment(record: Record) -> Any:
+    """The used rows of the data with what the fit says of them.
+
+    Returns
+    -------
+    data frame
+        The data's columns, then ``fitted, resid, hat, cooksd, std_resid``; for mixed models also
+        ``fitted_population``, the fitted values without random effects. One row a used row.
+
+    Raises
+    ------
+    UnavailableError
+        If the fit was unpickled, which leaves the data behind.
+    """
+    if record.table is None:
+        raise UnavailableError(
+            "augment() needs the data, which a pickled model leaves behind. Fit again, or put "
+            "fittedvalues and resid() beside the data yourself."
+        )
+    columns = {
+        "fitted": predict.fitted(record),
+        "resid": diagnostics.residuals(record),
+        "hat": diagnostics.hatvalues(record),
+        "cooksd": diagnostics.cooks_distance(record),
+        "std_resid": diagnostics.standardized_residuals(record),
+    }
+    if record.spec.kind != "lm":
+        columns["fitted_population"] = predict.fitted(record, random="none")
+    return record.table.augment(columns, record.rows.kept)
+
+
+def _frame(record: Record, columns: dict[str, list[Any]]) -> Any:
+    """A frame in the library of the data; pandas when the data are gone."""
+    arrays = {k: _array(k, v) for k, v in columns.items()}
+    if record.table is not None:
+        return record.table.like(arrays)
+    import pandas as pd
+
+    return pd.DataFrame(arrays)
+
+
+def _array(key: str, values: list[Any]) -> Any:
+    return np.array(values, dtype=object if key in _TEXT else None)
