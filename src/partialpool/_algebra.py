@@ -7,7 +7,6 @@ keeps the order of first appearance. R's rules are kept: ``a %in% b`` is ``a:b``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 from ._grammar import ExpressionParser, Program, Step
@@ -74,7 +73,7 @@ class Budget:
 
 
 def read_terms(
-    tokens: Sequence[Token],
+    tokens: list[Token],
     span: tuple[int, int],
     *,
     bars: dict[int, int],
@@ -86,7 +85,7 @@ def read_terms(
 
     Parameters
     ----------
-    tokens : sequence of Token
+    tokens : list of Token
         Of the whole formula.
     span : (int, int)
     bars : dict
@@ -110,7 +109,7 @@ class _Reader:
 
     def __init__(
         self,
-        tokens: Sequence[Token],
+        tokens: list[Token],
         span: tuple[int, int],
         bars: dict[int, int],
         budget: Budget,
@@ -207,7 +206,7 @@ class _Reader:
         if special is not None:
             self._only_added(special)
         place = token.position
-        if token.text in (":", "%in%") and not (left and right):
+        if token.text in (":", "%in%") and not (left and right) and self.dot is None:
             fail(
                 f"One side of '{token.text}' has no column in it.",
                 self.formula,
@@ -294,7 +293,7 @@ class _Reader:
             program = Program((Step("name", token.value, 0),), (token.value,))
             factor = Factor(token.value, token.position, quote(token.value))
             return {self._variable(factor, program): None}, None
-        parser = ExpressionParser(list(self.tokens), self.formula)
+        parser = ExpressionParser(self.tokens, self.formula)
         if token.text == "offset":
             program, self.at = parser.argument(start)
             self.offsets.append((factor_of(self.tokens, start + 2, self.at - 1, program), program))
@@ -373,7 +372,7 @@ _STRENGTH = {"*": 1, "/": 1, "%in%": 2, ":": 3}  # R's precedence, above + and -
 _ARITHMETIC = frozenset({"<", ">", "<=", ">=", "==", "!=", "&", "!", "%%", "%/%"})
 
 
-def factor_of(tokens: Sequence[Token], start: int, stop: int, program: Program) -> Factor:
+def factor_of(tokens: list[Token], start: int, stop: int, program: Program) -> Factor:
     source = render(tokens[start:stop])
     plain = len(program.steps) == 1 and program.steps[0].op == "name"
     return Factor(program.names[0] if plain else source, tokens[start].position, source)

@@ -17,6 +17,7 @@ from ._errors import FormulaError
 __all__ = ["Token", "fail", "is_plain", "label", "quote", "render", "scan"]
 
 MAX_LENGTH = 20_000  # characters
+MAX_TOKENS = 5_000  # keeps the longest formula under a few hundredths of a second
 MAX_NESTING = 50  # brackets; also bounds the recursion of the parsers
 
 _SPACE = re.compile(r"\s+")
@@ -99,6 +100,8 @@ def scan(formula: str) -> list[Token]:
                 fail("This parenthesis closes nothing.", formula, place)
             open_at.pop()
         tokens.append(token)
+        if len(tokens) > MAX_TOKENS:
+            fail(f"The formula has more than {MAX_TOKENS:,} words and signs.", formula, place)
         place += len(token.text)
     if open_at:
         fail("This parenthesis is not closed.", formula, open_at[-1])

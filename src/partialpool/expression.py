@@ -15,9 +15,10 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from . import _bases
+from ._arguments import Contrast
 from ._errors import FormulaError
 from ._functions import ELEMENTWISE, OPERATORS
-from ._grammar import Contrast, ExpressionParser, Program
+from ._grammar import ExpressionParser, Program
 from ._tokens import fail, quote, render, scan
 from ._types import FloatArray
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from ._algebra import MAX_TERMS, Budget, Factor, Part, Term, factor_of, read_terms
 from ._errors import FormulaError
 from ._grammar import ExpressionParser, Program
-from ._tokens import Token, fail, label, quote, render, scan
+from ._groups import read_groups
+from ._tokens import Token, fail, render, scan
 
 __all__ = ["Bar", "Factor", "ModelFormula", "Term", "parse", "parse_random"]
-
-_MAX_NESTED = 20  # levels of (1 | a/b/c/...)
 
 
 class Bar(NamedTuple):
@@ -192,18 +191,21 @@ def _response(tokens: list[Token], tilde: int, text: str) -> tuple[Factor, Progr
 def _find_bars(tokens: list[Token], text: str, tilde: int) -> dict[int, tuple[int, int]]:
     """Opening parenthesis of each bar to (its bar token, the token after its closing one)."""
     found: dict[int, tuple[int, int]] = {}
-    stack: list[tuple[int, bool, int]] = []  # (opening token, of a call, its bar token or -1)
+    stack: list[_Open] = []
     for i in range(tilde + 1, len(tokens) - 1):
         token = tokens[i]
         if token.kind != "op":
             continue
         if token.text == "(":
-            of_call = tokens[i - 1].kind == "name" or bool(stack and stack[-1][1])
-            stack.append((i, of_call, -1))
+            inside = stack[-1].of_call if stack else False
+            stack.append(_Open(i, inside or tokens[i - 1].kind == "name"))
         elif token.text == ")":
-            start, _, bar = stack.pop()
-            if bar >= 0:
-                found[start] = (bar, i + 1)
+            closed = stack.pop()
+            if closed.bar is not None:
+                _check_sides(tokens, closed.start, closed.bar, i, text)
+                found[closed.start] = (closed.bar, i + 1)
+            if stack and (closed.bar is not None or closed.has_bar):
+                stack[-1].has_bar = True
         elif token.text in ("|", "||"):
             if not stack:
                 fail(
@@ -211,25 +213,35 @@ def _find_bars(tokens: list[Token], text: str, tilde: int) -> dict[int, tuple[in
                     text,
                     token.position,
                 )
-            start, of_call, bar = stack[-1]
-            if of_call:
+            if stack[-1].of_call:
                 continue
-            if bar >= 0 or any(other[2] >= 0 for other in stack):
+            if stack[-1].has_bar or any(other.bar is not None for other in stack):
                 fail("A bar cannot stand inside another bar.", text, token.position)
-            stack[-1] = (start, False, i)
-    for start, (bar, stop) in found.items():
-        nested = next((s for s in found if start < s < stop), None)
-        if nested is not None:
-            fail("A bar cannot stand inside another bar.", text, tokens[found[nested][0]].position)
-        if bar == start + 1:
-            fail(
-                "There is nothing before this bar; write (1 | g) for an intercept a group.",
-                text,
-                tokens[bar].position,
-            )
-        if bar == stop - 2:
-            fail("There is no grouping factor after this bar.", text, tokens[stop - 1].position)
+            stack[-1].bar = i
     return found
+
+
+class _Open:
+    """A parenthesis that is still open."""
+
+    __slots__ = ("bar", "has_bar", "of_call", "start")
+
+    def __init__(self, start: int, of_call: bool) -> None:
+        self.start = start
+        self.of_call = of_call  # it, or one around it, belongs to a call: `|` is a logical or
+        self.bar: int | None = None
+        self.has_bar = False  # somewhere inside
+
+
+def _check_sides(tokens: list[Token], start: int, bar: int, end: int, text: str) -> None:
+    if bar == start + 1:
+        fail(
+            "There is nothing before this bar; write (1 | g) for an intercept a group.",
+            text,
+            tokens[bar].position,
+        )
+    if bar == end - 1:
+        fail("There is no grouping factor after this bar.", text, tokens[end].position)
 
 
 def _random(
@@ -284,7 +296,7 @@ def _bar(tokens: list[Token], part: Part, bar: int, budget: Budget) -> list[Bar]
         )
     symbol = tokens[bar].text
     columns = render(tokens[part.start + 1 : bar])
-    groups = _Groups(tokens, bar + 1, part.stop - 1, budget.formula).read()
+    groups = read_groups(tokens, (bar + 1, part.stop - 1), budget.formula)
     nested = len(groups) > 1
     typed = render(tokens[bar + 1 : part.stop - 1])
     out: list[Bar] = []
@@ -294,92 +306,6 @@ def _bar(tokens: list[Token], part: Part, bar: int, budget: Budget) -> list[Bar]
             Bar(inside.terms, group, symbol == "||", f"({columns} {symbol} {name})", position)
         )
     return out
-
-
-class _Groups:
-    """The grouping side of a bar: names, ``:``, ``/`` and parentheses; outermost group first."""
-
-    def __init__(self, tokens: list[Token], start: int, stop: int, formula: str) -> None:
-        self.tokens, self.at, self.stop, self.formula = tokens, start, stop, formula
-
-    def read(self) -> list[tuple[Factor, ...]]:
-        groups = self._nested()
-        if self.at != self.stop:
-            self._unexpected()
-        return groups
-
-    def _nested(self) -> list[tuple[Factor, ...]]:
-        groups = self._crossed()
-        while self._accept("/"):
-            outer = groups[-1]
-            groups = groups + [_join(inner, outer) for inner in self._crossed()]
-            if len(groups) > _MAX_NESTED:
-                fail(
-                    f"Groups nest more than {_MAX_NESTED} deep.",
-                    self.formula,
-                    self.tokens[self.at - 1].position,
-                )
-        return groups
-
-    def _crossed(self) -> list[tuple[Factor, ...]]:
-        groups = self._single()
-        while self._accept(":") or self._accept("%in%"):
-            place = self.tokens[self.at - 1].position
-            other = self._single()
-            if len(groups) > 1 or len(other) > 1:
-                fail("A nesting cannot take part in an interaction.", self.formula, place)
-            groups = [_join(groups[0], other[0])]
-            if len(groups[0]) > _MAX_NESTED:
-                fail(
-                    f"More than {_MAX_NESTED} grouping factors interact here.", self.formula, place
-                )
-        return groups
-
-    def _single(self) -> list[tuple[Factor, ...]]:
-        if self.at >= self.stop:
-            self._unexpected()
-        token = self.tokens[self.at]
-        if self._accept("("):
-            groups = self._nested()
-            if not self._accept(")"):
-                self._unexpected()
-            return groups
-        after = self.tokens[self.at + 1].text
-        if token.kind != "name" or (after == "(" and self.at + 1 < self.stop):
-            self._unexpected()
-        self.at += 1
-        return [(Factor(token.value, token.position, quote(token.value)),)]
-
-    def _accept(self, text: str) -> bool:
-        if self.at < self.stop:
-            token = self.tokens[self.at]
-            if token.kind == "op" and token.text == text:
-                self.at += 1
-                return True
-        return False
-
-    def _unexpected(self) -> NoReturn:
-        token = self.tokens[self.at]
-        if self.at < self.stop and token.kind == "name":
-            message = (
-                "A grouping factor is a column, not a call (it is categorical whatever its type): "
-                "write (1 | g)."
-            )
-        elif self.at < self.stop and token.text in ("+", "*", "-"):
-            message = (
-                f"'{token.text}' cannot stand in a grouping factor; write one bar each, as in "
-                "(1 | a) + (1 | b) + (1 | a:b)."
-            )
-        elif self.at < self.stop:
-            message = f"Did not expect {label(token)} in a grouping factor: it is a column's name."
-        else:
-            message = "A grouping factor is missing here."
-        fail(message, self.formula, token.position)
-
-
-def _join(inner: tuple[Factor, ...], outer: tuple[Factor, ...]) -> tuple[Factor, ...]:
-    known = {factor.text for factor in inner}
-    return inner + tuple(factor for factor in outer if factor.text not in known)
 
 
 def _names(tokens: list[Token], part: Part) -> list[str]:
