@@ -40,8 +40,10 @@ __all__ = [
     "reml_criterion",
     "residual_df",
     "sigma",
+    "singular_terms",
     "standard_errors",
     "t_p_values",
+    "t_values",
     "unscaled_covariance",
 ]
 
@@ -94,13 +96,17 @@ def quantile(record: Record, level: float) -> float:
     return float(special.ndtri(upper))
 
 
+def t_values(record: Record) -> FloatArray:
+    """(p,) estimates over standard errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return coefficients(record) / standard_errors(record)
+
+
 def t_p_values(record: Record) -> FloatArray:
     """(p,) two-sided p-values of the coefficients of `lm`."""
     from scipy import special
 
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = coefficients(record) / standard_errors(record)
-    return np.asarray(2.0 * special.stdtr(record.df_resid, -np.abs(t)))
+    return np.asarray(2.0 * special.stdtr(record.df_resid, -np.abs(t_values(record))))
 
 
 def residual_df(record: Record) -> FloatArray:
@@ -202,6 +208,12 @@ def lowest_scales(record: LmmRecord) -> tuple[float, ...]:
 def is_singular(record: LmmRecord) -> bool:
     """True if some relative factor has a diagonal element below 1e-4."""
     return min(lowest_scales(record), default=1.0) < SINGULAR
+
+
+def singular_terms(record: LmmRecord) -> tuple[str, ...]:
+    """The bars, as written, with such an element."""
+    scales = zip(record.rows.terms, lowest_scales(record), strict=True)
+    return tuple(term.spec.text for term, scale in scales if scale < SINGULAR)
 
 
 def check_level(level: float) -> float:

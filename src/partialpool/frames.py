@@ -1,0 +1,116 @@
+"""Arrays with their labels: the pandas objects that the attributes of a model return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from . import table as tables
+from ._core import fill
+from ._types import FloatArray
+from .estimates import sigma
+from .ols import OlsRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .lmm import LmmRecord
+    from .predict import Prediction
+
+    Record: TypeAlias = OlsRecord | LmmRecord
+
+__all__ = [
+    "by_row",
+    "by_term",
+    "fixed_matrix",
+    "limits",
+    "one_line",
+    "prediction",
+    "square",
+    "theta",
+]
+
+_FORMULA = 60  # characters of a formula in a repr
+
+
+def one_line(record: Record) -> str:
+    """A model in one line."""
+    text = record.spec.formula
+    if len(text) > _FORMULA:
+        text = text[: _FORMULA - 3] + "..."
+    linear = isinstance(record, OlsRecord)
+    name = "LinearModel" if linear else "LinearMixedModel"
+    method = "" if linear else ", REML" if record.spec.reml else ", ML"
+    return f"{name}({text!r}, {record.rows.nobs} rows{method}, sigma={sigma(record):.4g})"
+
+
+def by_term(record: Record, values: FloatArray, name: str) -> pd.Series[float]:
+    """A value a column of X."""
+    import pandas as pd
+
+    return pd.Series(values, index=list(record.names), name=name)
+
+
+def limits(record: Record, values: tuple[FloatArray, FloatArray]) -> pd.DataFrame:
+    """Lower and upper limits, a row a column of X."""
+    import pandas as pd
+
+    return pd.DataFrame({"lower": values[0], "upper": values[1]}, index=list(record.names))
+
+
+def square(record: Record, values: FloatArray) -> pd.DataFrame:
+    """A matrix over the columns of X that were kept."""
+    import pandas as pd
+
+    names = [record.names[i] for i in record.kept]
+    return pd.DataFrame(values, index=names, columns=names)
+
+
+def theta(record: LmmRecord) -> pd.Series[float]:
+    """The relative covariance parameters."""
+    import pandas as pd
+
+    return pd.Series(record.solution.theta.copy(), index=list(record.layout.names), name="theta")
+
+
+def by_row(record: Record, values: FloatArray, name: str) -> pd.Series[float]:
+    """A value a used row, indexed like the data."""
+    import pandas as pd
+
+    return pd.Series(values, index=used_index(record), name=name)
+
+
+def fixed_matrix(record: Record) -> pd.DataFrame:
+    """(nobs, r) the columns of X that were kept."""
+    import pandas as pd
+
+    rows = record.rows
+    columns = [rows.fixed[i] for i in record.kept]
+    values = fill(columns, 0, rows.nobs)
+    return pd.DataFrame(values, index=used_index(record), columns=[c.name for c in columns])
+
+
+def used_index(record: Record) -> Any:
+    """Labels of the used rows in the user's data: its index, or row numbers."""
+    import pandas as pd
+
+    kept = record.rows.kept
+    index = None if record.table is None else record.table.index
+    if index is None:
+        return pd.RangeIndex(record.rows.nobs) if kept is None else pd.Index(kept)
+    return index if kept is None else index[kept]
+
+
+def prediction(record: Record, found: Prediction, data: Any) -> Any:
+    """An array, or the frame of what was asked for, in the library of the data."""
+    if found.se is None:
+        return found.fit
+    columns = {"fit": found.fit, "se": found.se}
+    if found.lower is not None and found.upper is not None:
+        columns |= {"lower": found.lower, "upper": found.upper}
+    if data is not None:
+        return tables.of(data).like(columns)
+    if record.table is None or record.rows.kept is not None:
+        import pandas as pd
+
+        return pd.DataFrame(columns, index=used_index(record))
+    return record.table.like(columns)

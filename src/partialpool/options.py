@@ -1,0 +1,109 @@
+"""Options of a fit: what may be asked for, and what `update` changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from . import formula as formulas
+from ._errors import SpecificationError
+from .ols import OlsRecord
+
+if TYPE_CHECKING:
+    from .lmm import LmmRecord
+
+    Record: TypeAlias = OlsRecord | LmmRecord
+
+__all__ = ["changed", "one_of", "updated_formula"]
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse a value that is not allowed.
+
+    Raises
+    ------
+    SpecificationError
+    """
+    if value not in allowed:
+        listed = " or ".join(repr(v) for v in allowed)
+        raise SpecificationError(f"{name}={value!r} must be {listed}.")
+
+
+def changed(record: Record, formula: str | None, changes: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the fit of `record`, with `formula` and `changes` put in.
+
+    Raises
+    ------
+    SpecificationError
+        For an unknown option, or where the data or an array of weights are no longer there.
+    """
+    spec = record.spec
+    old: dict[str, Any] = {
+        "contrasts": spec.contrasts,
+        "missing": spec.missing,
+        "weights": spec.weights,
+        "offset": spec.offset,
+    }
+    if not isinstance(record, OlsRecord):
+        old |= {"reml": spec.reml, "control": record.control}
+    unknown = sorted(set(changes) - set(old) - {"data"})
+    if unknown:
+        raise SpecificationError(
+            f"update() got {', '.join(unknown)}; it takes: data, {', '.join(old)}."
+        )
+    if "data" not in changes and record.table is None:
+        raise SpecificationError(
+            "update(): a model that was pickled no longer has its data. Give update(data=...)."
+        )
+    new = old | {"data": None if record.table is None else record.table.native} | changes
+    for name in ("weights", "offset"):
+        if name not in changes and new[name] == "(array)":
+            new[name] = _array(record, name, "data" in changes)
+    new["formula"] = spec.formula if formula is None else updated_formula(spec.formula, formula)
+    return new
+
+
+def updated_formula(old: str, new: str) -> str:
+    """The formula `new`, its dots replaced by the sides of `old`.
+
+    Examples
+    --------
+    >>> updated_formula("hwy ~ displ + (1 | class)", ". ~ . + year")
+    'hwy ~ displ + (1 | class) + year'
+    >>> updated_formula("hwy ~ displ + year", "log(.) ~ .^2")
+    'log(hwy) ~ (displ + year)^2'
+    """
+    formulas.parse(new)  # anything wrong with it is said of the text as typed
+    sides = [side.strip() for side in old.split("~", 1)]
+    left, right = (side.strip() for side in new.split("~", 1))
+    return f"{_filled(left, sides[0])} ~ {_filled(right, sides[1])}"
+
+
+_DOT = re.compile(r"`[^`]*`|'[^']*'|\"[^\"]*\"|(?<![\w.])\.(?![\w.])")
+
+
+def _filled(side: str, old: str) -> str:
+    """One side with its dots replaced; in parentheses unless the dot is a summand of its own."""
+
+    def put(match: re.Match[str]) -> str:
+        if match[0] != ".":
+            return match[0]
+        before, after = side[: match.start()].rstrip(), side[match.end() :].lstrip()
+        alone = before[-1:] in ("", "+") and after[:1] in ("", "+", "-")
+        wrapped = before.endswith("(") and after.startswith(")")
+        return old if alone or wrapped or re.fullmatch(r"[\w.]+", old) else f"({old})"
+
+    return _DOT.sub(put, side)
+
+
+def _array(record: Record, name: str, moved: bool) -> Any:
+    """The array that the fit was given, where the fit still knows all of it."""
+    if moved or record.rows.kept is not None:
+        raise SpecificationError(
+            f"update(): this fit took {name} from an array, of which it has the used rows only. "
+            f"Give update({name}=...) again."
+        )
+    return np.array(getattr(record.rows, name))
