@@ -1,5 +1,5 @@
 """One report of a fit, built once from its record (`tables`) and rendered in several ways.
 
-``summary.summary(record)`` is what prints; ``tidy.tidy``, ``tidy.glance`` and ``tidy.augment`` are
+``summary.build(record)`` is what prints; ``tidy.tidy``, ``tidy.glance`` and ``tidy.augment`` are
 data frames; ``json.document`` is for programs.
 """

@@ -7,12 +7,13 @@ reader's light or dark scheme; no scripts, no fonts, nothing fetched.
 from __future__ import annotations
 
 from html import escape as _escape
-from itertools import groupby
 
-from .numbers import printable
+from .numbers import printable, width
 from .structure import Block, Fact, Facts, Note, Report, Table
 
 __all__ = ["STYLE", "render"]
+
+_NAME = 26  # letters of a row's name that stay on one line
 
 # JupyterLab and VS Code set their own theme, which may differ from the system's: their classes win.
 _DARK = """--pp-ink:#e6e6e6;--pp-soft:#a3a8b0;--pp-rule:#4a4f57;--pp-faint:#33373d;\
@@ -35,10 +36,10 @@ color:inherit;white-space:nowrap}}
 white-space:nowrap;background:transparent;color:inherit;max-width:none}}
 .pp-report th.pp-text,.pp-report td.pp-text{{text-align:left}}
 .pp-report th:first-child,.pp-report td:first-child{{padding-left:.1em}}
-.pp-report thead th{{font-weight:500;color:var(--pp-soft);border-bottom:1px solid var(--pp-rule);\
+.pp-report thead>tr>*{{font-weight:500;color:var(--pp-soft);border-bottom:1px solid var(--pp-rule);\
 vertical-align:bottom}}
 .pp-report tbody th{{font-weight:500;text-align:left;white-space:normal;overflow-wrap:anywhere;\
-min-width:9em;max-width:28em}}
+max-width:28em}}
 .pp-report tbody tr{{background:transparent}}
 .pp-report tbody tr+tr>*{{border-top:1px solid var(--pp-faint)}}
 .pp-report tbody:last-child tr:last-child>*{{border-bottom:1px solid var(--pp-rule)}}
@@ -85,7 +86,8 @@ def _block(block: Block) -> str:
 
 def _facts(block: Facts) -> str:
     def item(fact: Fact) -> str:
-        return f"<dt>{escape(fact.label)}</dt><dd>{escape(fact.shown)}</dd>"
+        label = fact.label[:1].upper() + fact.label[1:]
+        return f"<dt>{escape(label)}</dt><dd>{escape(fact.shown)}</dd>"
 
     return f"<dl>\n{''.join(map(item, block.visible))}\n</dl>"
 
@@ -94,24 +96,31 @@ def _table(table: Table) -> str:
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     legend = f'\n<p class="pp-legend">{escape(table.legend)}</p>' if table.legend else ""
     body = "\n".join(_row(table, row) for row in table.rows())
+    heads = [width(text) for f in table.visible[: table.headers] for text in f.shown]
+    # Names may break anywhere, but not to a sliver on a narrow page: then the table scrolls.
+    least = f' style="min-width:{min(max(heads), _NAME)}ch"' if heads else ""
     return (
-        f'<div class="pp-scroll"><table>{caption}\n<thead><tr>{_heading(table)}</tr></thead>\n'
+        f'<div class="pp-scroll"><table>{caption}\n<thead><tr>{_heading(table, least)}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table>{legend}</div>"
     )
 
 
-def _heading(table: Table) -> str:
-    """Column headings; neighbours with one name share a cell, nameless ones join their left."""
-    cells = []
-    for (label, text), run in groupby(table.visible, lambda f: (f.label, not f.numeric)):
-        span = len(list(run))
-        kind = ' class="pp-text"' if text else ""
-        if not label:
-            cells.append(f'<td{kind} colspan="{span}"></td>' if span > 1 else f"<td{kind}></td>")
+def _heading(table: Table, least: str) -> str:
+    """Column headings; a nameless column of numbers shares its left neighbour's heading."""
+    spans: list[tuple[str, bool, int]] = []
+    for field in table.visible:
+        if spans and not field.label and field.numeric:
+            label, text, count = spans.pop()
+            spans.append((label, text, count + 1))
         else:
-            wide = f' colspan="{span}"' if span > 1 else ""
-            cells.append(f'<th scope="col"{kind}{wide}>{escape(label)}</th>')
-    return "".join(cells)
+            spans.append((field.label, not field.numeric, 1))
+    cells = []
+    for label, text, count in spans:
+        kind = ' class="pp-text"' if text else ""
+        wide = f' colspan="{count}"' if count > 1 else ""
+        cell = f'th scope="col"{kind}{wide}>{escape(label)}</th' if label else f"td{kind}></td"
+        cells.append(f"<{cell}>")
+    return "".join(cells).replace(">", f"{least}>", 1) if table.headers == 1 else "".join(cells)
 
 
 def _row(table: Table, row: tuple[str, ...]) -> str:

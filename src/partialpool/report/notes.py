@@ -43,17 +43,12 @@ def quiet(record: Record) -> tuple[Note, ...]:
     dropped = quantities.dropped_columns(record)
     if dropped:
         parts = "; ".join(
-            f"{name} (repeats {', '.join(of)})" if of else name for name, of in dropped.items()
-        )
-        count = (
-            "1 column of the fixed effects was"
-            if len(dropped) == 1
-            else (f"{len(dropped)} columns of the fixed effects were")
+            f"{name} (from {', '.join(of)})" if of else name for name, of in dropped.items()
         )
         text = (
-            f"Dropped columns: {count} left out, being combinations of those before: {parts}. "
-            "The fit is the same without; single coefficients mean what they mean in the smaller "
-            "model."
+            f"Dropped columns (zero, or combinations of columns before them): {parts}. Fitted "
+            "values are the same without them, but the coefficients of their partners now stand "
+            "for both."
         )
         found.append(Note("info", "dropped_columns", text))
     return tuple(found)

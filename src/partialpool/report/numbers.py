@@ -14,7 +14,7 @@ from collections.abc import Sequence
 __all__ = ["align", "column", "joint", "p_value", "printable", "signif_code", "width"]
 
 _LARGEST = 1e9  # calibrated: a population or a price in full, a date in nanoseconds not
-_ROOM = 10  # calibrated: digits of the largest value, before and after the point together
+_ROOM = 11  # calibrated: digits of the largest value, before and after the point together
 _SMALLEST_P = 2.2e-16  # derived: the spacing of doubles at 1
 SIGNIF_LEGEND = "Signif. codes: *** below 0.001, ** below 0.01, * below 0.05, . below 0.1"
 

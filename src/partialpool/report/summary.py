@@ -11,7 +11,7 @@ from .structure import Report
 if TYPE_CHECKING:
     from .quantities import Record
 
-__all__ = ["Summary", "summary"]
+__all__ = ["Summary", "build"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,7 +56,7 @@ class Summary:
         return self.as_html()
 
 
-def summary(record: Record) -> Summary:
+def build(record: Record) -> Summary:
     """Summarise a fit.
 
     Parameters

@@ -81,8 +81,7 @@ def coefficients(record: Record) -> Table:
     Dropped columns keep their row, with NaN.
     """
     beta, se = estimates.coefficients(record), estimates.standard_errors(record)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = beta / se
+    t = estimates.t_values(record)
     shown_estimate, shown_se = joint([beta.tolist(), se.tolist()])
     fields = [
         Field("term", "", tuple(record.names), tuple(record.names), numeric=False),
@@ -165,7 +164,7 @@ def criteria(record: Record) -> Block:
     if record.spec.reml:
         value = c["reml_criterion"]
         label = "REML criterion at convergence"
-        rest = (Fact(k, k, "", c[k]) for k in ("aic", "bic", "llf", "df_resid"))
+        rest = (Fact(k, "", "", c[k]) for k in ("aic", "bic", "llf", "df_resid"))
         return Facts("criteria", (Fact("reml_criterion", label, _one(value), value), *rest))
     labels = ("AIC", "BIC", "logLik", "deviance", "df.resid")
     keys = ("aic", "bic", "llf", "deviance", "df_resid")

@@ -10,7 +10,8 @@ from .structure import Block, Facts, Note, Report, Table
 
 __all__ = ["beside", "render"]
 
-_LINE = 88  # columns of a wrapped note
+_LINE = 88  # columns of a wrapped note, and of a part of a wide table
+_FEW = 10  # a table of so many columns is never cut into parts
 
 
 def render(report: Report) -> str:
@@ -61,10 +62,38 @@ def _table(table: Table) -> list[str]:
     for field in table.visible:
         cells = [printable(field.label), *map(printable, field.shown)]
         columns.append(_pad(cells, right=field.numeric))
-    lines = [" ".join(row) for row in zip(*columns, strict=True)]
+    if table.single:
+        edge = max(width(c[0]) for c in columns)
+        columns = [[" " * (edge - width(cell)) + cell for cell in c] for c in columns]
+    lines = []
+    for part in _parts(columns, table.headers):
+        rows = [" ".join(row) for row in zip(*part, strict=True)]
+        # The second part of a triangle has no cells in its first rows.
+        bare = part[table.headers :] if len(part) < len(columns) else part
+        lines += [
+            row
+            for row, cells in zip(rows, zip(*bare, strict=True), strict=True)
+            if "".join(cells).strip()
+        ]
     head = [f"{printable(table.title)}:"] if table.title else []
     tail = ["---", table.legend] if table.legend else []
     return head + lines + tail
+
+
+def _parts(columns: list[list[str]], headers: int) -> list[list[list[str]]]:
+    """Columns in parts that fit a line, each with the row headings; most tables are one part."""
+    edges = [width(c[0]) + 1 for c in columns]
+    if len(columns) <= _FEW or sum(edges) <= _LINE + 12:
+        return [columns]
+    start = sum(edges[:headers])
+    parts, used = [columns[:headers]], start
+    for c, edge in zip(columns[headers:], edges[headers:], strict=True):
+        if used + edge > _LINE and len(parts[-1]) > headers:
+            parts.append(columns[:headers])
+            used = start
+        parts[-1] = [*parts[-1], c]
+        used += edge
+    return parts
 
 
 def _pad(cells: Sequence[str], *, right: bool) -> list[str]:
