@@ -230,10 +230,20 @@ def check_level(level: float) -> float:
 
 
 def _model_ss(record: OlsRecord) -> float:
+    """Weighted sum of squares of X beta, about its mean if the formula has an intercept."""
     rows = record.rows
-    fit = linear([rows.fixed[i] for i in record.kept], record.beta, rows.nobs)
+    centred = has_intercept(record)
+    # The intercept drops out of the deviations; with y at 1e12 it would take their digits along.
+    used = [
+        (column, b)
+        for column, b in zip((rows.fixed[i] for i in record.kept), record.beta, strict=True)
+        if not centred or column.numeric or column.lookups
+    ]
+    if not used:
+        return 0.0
+    fit = linear([c for c, _ in used], np.array([b for _, b in used]), rows.nobs)
     w = rows.weights if rows.weights is not None else np.ones(len(fit))
-    center = float(w @ fit / w.sum()) if has_intercept(record) else 0.0
+    center = float(w @ fit / w.sum()) if centred else 0.0
     return float(w @ (fit - center) ** 2)
 
 

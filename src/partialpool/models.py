@@ -243,7 +243,7 @@ class _Model:
         """Prints like R's summary; ``as_text(), as_html(), as_latex()``."""
         from .report import summary
 
-        return summary.summary(self._record)
+        return summary.build(self._record)
 
     def glance(self) -> Any:
         """One row of criteria, in the library of the data."""
@@ -337,7 +337,9 @@ class LinearModel(_Model):
         return frames.fixed_matrix(self._record)
 
     def tidy(self, conf_int: bool = False, *, level: float = 0.95) -> Any:
-        """A row a coefficient: ``effect, group, term, estimate, std_error, statistic, df, p_value``.
+        """A row a coefficient.
+
+        Columns ``effect, group, term, estimate, std_error, statistic, df, p_value``.
 
         Parameters
         ----------
