@@ -99,7 +99,7 @@ def _errors_page(errors: dict[str, Any]) -> str:
 def _class_page(name: str, cls: type) -> str:
     parts = [f"# {name}", _docstring(cls, level=2)]
     if is_dataclass(cls):
-        parts.insert(1, f"```python-signature\npp.{name}{inspect.signature(cls)}\n```")
+        parts.insert(1, f"```python\npp.{name}{inspect.signature(cls)}\n```")
     members = [m for m in _members(cls) if inspect.getdoc(_function(m[1]))]
     attributes = [
         m for m in members if not inspect.isroutine(_function(m[1])) or _is_property(m[1])
@@ -141,7 +141,7 @@ def _function(value: Any) -> Any:
 def _entry(label: str, value: Any, *, level: int, signature: bool = True) -> str:
     parts = [f"{'#' * level} {label}"]
     if signature and callable(value) and not isinstance(value, enum.EnumMeta):
-        parts.append(f"```python-signature\n{label}{_signature(value)}\n```")
+        parts.append(f"```python\n{label}{_signature(value)}\n```")
     parts.append(_docstring(value, level=level + 1))
     return "\n\n".join(parts)
 
