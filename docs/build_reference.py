@@ -12,11 +12,22 @@ import re
 import sys
 from dataclasses import is_dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import partialpool as pp
 
+# Classes of results: nobody makes one, everybody gets one.
+RESULTS = {
+    "LinearModel": "models",
+    "LinearMixedModel": "models",
+    "VarCorr": "varcorr",
+    "RandomEffects": "effects",
+    "Summary": "report.summary",
+    "Optimum": "optimize",
+    "Objective": "lmm",
+}
 TARGET = Path(__file__).parent / "reference"
 HEADING = re.compile(r"^(\S[^\n]*)\n-{3,}$", re.MULTILINE)
 NOTE = "<!-- Made by docs/build_reference.py from the docstrings: edit those. -->\n\n"
@@ -49,6 +60,7 @@ def pages() -> dict[str, str]:
     functions = {n: v for n, v in public.items() if inspect.isroutine(v)}
     errors = {n: v for n, v in public.items() if _is_error(v)}
     classes = {n: v for n, v in public.items() if inspect.isclass(v) and n not in errors}
+    classes |= {n: getattr(import_module(f"partialpool.{m}"), n) for n, m in RESULTS.items()}
     modules = {n: v for n, v in public.items() if inspect.ismodule(v)}
     made = {"functions.md": _functions_page(functions, modules), "errors.md": _errors_page(errors)}
     for name, cls in classes.items():

@@ -1,6 +1,6 @@
 """Draw the README's picture: one line for all cars (lm), one a class (lmer).
 
-    python examples/mpg_picture.py [FILE.svg]
+python examples/mpg_picture.py [FILE.svg]
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ def main(target: Path) -> None:
 
     for height, end, text, colour in labels:
         axes.annotate(
-            text, (end, height), xytext=(5, 0), textcoords="offset points", color=colour, va="center"
+            text,
+            (end, height),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
         )
     slopes = pooled.params["displ"], mixed.params["displ"]
     axes.set_title(
