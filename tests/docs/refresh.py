@@ -1,8 +1,8 @@
 """Write what the examples print into their pages: python -m tests.docs.refresh PAGE.md ...
 
 For writing and editing pages; read the difference before committing it, since it takes whatever
-the code prints. An empty `text` or `console` block is filled, an existing one replaced; a block with a
-line of `...` is left alone.
+the code prints. An empty `text` or `console` block is filled, an existing one replaced; a block
+with a line of `...` is left alone.
 """
 
 from __future__ import annotations
