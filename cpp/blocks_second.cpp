@@ -1,0 +1,369 @@
+// Second-order quantities of the block engine: average information, exact traces, and variances of
+// rows and levels (docs/math.md, M5, M6).
+#include <algorithm>
+#include <cmath>
+
+#include "blocks.hpp"
+#include "level.hpp"
+
+namespace pp {
+
+namespace {
+
+std::vector<Index> parameters(const std::vector<Direction>& directions, Index group) {
+    std::vector<Index> out;
+    for (std::size_t i = 0; i < directions.size(); ++i)
+        if (directions[i].group == group) out.push_back(static_cast<Index>(i));
+    return out;
+}
+
+// a_k of one level: V_k P y = Z a_k, a_k = v u[col] + lambda[:, col] (v's).
+void working_vector(const Direction& d, const double* lambda, const double* u, const double* s,
+                    double* a) {
+    const Index k = static_cast<Index>(d.v.size());
+    const double f = dot(d.v.data(), s, k), w = u[d.col];
+    for (Index i = 0; i < k; ++i) a[i] = d.v[i] * w + lambda[i + d.col * k] * f;
+}
+
+// d Psi / d theta: v lambda_col' + lambda_col v'.
+Vector derivative(const Direction& d, const double* lambda) {
+    const Index k = static_cast<Index>(d.v.size());
+    Vector out(k * k);
+    for (Index b = 0; b < k; ++b)
+        for (Index a = 0; a < k; ++a)
+            out[a + b * k] = d.v[a] * lambda[b + d.col * k] + lambda[a + d.col * k] * d.v[b];
+    return out;
+}
+
+// N[(a,b),(c,d)] += factor x[a,c] y[b,d] for k x l blocks with leading dimensions.
+void add_kronecker(double factor, const double* x, Index ldx, const double* y, Index ldy, Index k,
+                   Index l, Vector& N) {
+    for (Index d = 0; d < l; ++d)
+        for (Index c = 0; c < l; ++c)
+            for (Index b = 0; b < k; ++b) {
+                const double f = factor * y[b + d * ldy];
+                double* out = &N[(b + (c + d * l) * k) * k];
+                for (Index a = 0; a < k; ++a) out[a] += x[a + c * ldx] * f;
+            }
+}
+
+// trace[i, j] += vec(d_i)'N vec(d_j), both ways.
+void add_trace(const std::vector<Index>& rows, const std::vector<Vector>& dr,
+               const std::vector<Index>& cols, const std::vector<Vector>& dc, const Vector& N,
+               Index K, Vector& trace) {
+    for (std::size_t j = 0; j < cols.size(); ++j) {
+        const Index kk = static_cast<Index>(dr[0].size()), ll = static_cast<Index>(dc[j].size());
+        Vector t(kk, 0.0);
+        for (Index c = 0; c < ll; ++c) axpy(dc[j][c], &N[c * kk], t.data(), kk);
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            trace[rows[i] + cols[j] * K] += dot(dr[i].data(), t.data(), kk);
+    }
+}
+
+}  // namespace
+
+// a_k'Z'PZ a_l. Group after group in the order of elimination: `carried` holds what the working
+// vectors of groups eliminated before have left in the rows of the groups to come.
+void BlockEngine::average(const std::vector<Direction>& directions, Sums& sums) {
+    const Index K = static_cast<Index>(directions.size()), ma = q_ + p_;
+    sums.AI.assign(K * K, 0.0);
+    Vector& AI = sums.AI;
+    Vector V(ma * K, 0.0);
+    std::vector<Vector> carried(steps_.size());
+    for (std::size_t f = 1; f < steps_.size(); ++f)
+        carried[f].assign(steps_[f].levels * steps_[f].k * K, 0.0);
+    std::vector<Index> before;
+    for (std::size_t e = 0; e < steps_.size(); ++e) {
+        const Eliminated& E = steps_[e];
+        const Index k = E.k, kk = k * k;
+        const double* lambda = lambdas_[E.group].data();
+        const std::vector<Index> own = parameters(directions, E.group);
+        std::vector<Index> active = before;  // columns with something in this level
+        active.insert(active.end(), own.begin(), own.end());
+        const Index n0 = static_cast<Index>(before.size()), n1 = static_cast<Index>(own.size()),
+                    n = n0 + n1;
+        Vector a(k * n1), Da(k * n1), c(k * n), w(k * n0), t(k);
+        const double *G = gram(e), *B = coupling(e);
+        for (Index j = 0; j < E.levels; ++j) {
+            const double *Pi = &E.Pi[j * kk], *P = &E.P[j * kk];
+            // c: what multiplies the coupling: Pi a of its own, -K v of what was carried here.
+            for (Index i = 0; i < n0; ++i) {
+                const double* v = &carried[e][(j * K + before[i]) * k];
+                std::copy_n(v, k, &w[i * k]);
+                multiply<0>(P, v, t.data(), k, 1);
+                multiply_tn<0>(P, t.data(), &c[i * k], k, k, 1);
+                for (Index x = 0; x < k; ++x) c[i * k + x] = -c[i * k + x];
+            }
+            for (Index i = 0; i < n1; ++i) {
+                working_vector(directions[own[i]], lambda, &E.u[j * k], &E.s[j * k], &a[i * k]);
+                multiply_tn<0>(Pi, &a[i * k], &c[(n0 + i) * k], k, k, 1);
+                multiply<0>(G + j * kk, &c[(n0 + i) * k], &Da[i * k], k, 1);
+            }
+            for (Index y = 0; y < n1; ++y) {
+                for (Index x = 0; x < n1; ++x)
+                    AI[own[x] + own[y] * K] += dot(&a[x * k], &Da[y * k], k);
+                for (Index x = 0; x < n0; ++x) {
+                    const double v = dot(&w[x * k], &c[(n0 + y) * k], k);
+                    AI[before[x] + own[y] * K] += v;
+                    AI[own[y] + before[x] * K] += v;
+                }
+            }
+            for (Index y = 0; y < n0; ++y)
+                for (Index x = 0; x < n0; ++x)
+                    AI[before[x] + before[y] * K] += dot(&w[x * k], &c[y * k], k);
+            const Index nd = E.columns(j);
+            const double* Bj = B + E.at(j, width_);
+            for (Index i = 0; i < n; ++i) {
+                double* out = &V[active[i] * ma];
+                const double* ci = &c[i * k];
+                for (Index x = 0; x < nd; ++x) {
+                    double v = 0;
+                    for (Index l = 0; l < k; ++l) v += Bj[x * k + l] * ci[l];
+                    out[E.column[E.start[j] + x]] += v;
+                }
+                for (Index x = 0; x < p_; ++x) {
+                    double v = 0;
+                    for (Index l = 0; l < k; ++l) v += Bj[(nd + x) * k + l] * ci[l];
+                    out[q_ + x] += v;
+                }
+            }
+            for (std::size_t f = e + 1; f < steps_.size(); ++f) {
+                const Index l = E.parent[f][j], kf = steps_[f].k;
+                if (l < 0) continue;
+                const double* A = parents(e, f) + j * k * kf;
+                for (Index i = 0; i < n; ++i)
+                    for (Index x = 0; x < kf; ++x)
+                        carried[f][(l * K + active[i]) * kf + x] += dot(A + x * k, &c[i * k], k);
+            }
+        }
+        before = active;
+    }
+    for (const DenseGroup& d : dense_) {
+        const std::vector<Index> own = parameters(directions, d.group);
+        const double* lambda = lambdas_[d.group].data();
+        const Index size = d.k * d.levels;
+        Vector a(size);
+        for (Index i : own) {
+            for (Index j = 0; j < d.levels; ++j)
+                working_vector(directions[i], lambda, &u_dense_[d.offset + j * d.k],
+                               &s_dense_[d.offset + j * d.k], &a[j * d.k]);
+            for (Index x : before) {
+                const double v = dot(a.data(), &V[x * ma + d.offset], size);
+                AI[x + i * K] += v;
+                AI[i + x * K] += v;
+            }
+            double* out = &V[i * ma];
+            for (Index c = 0; c < size; ++c)
+                if (a[c] != 0) axpy(a[c], &schur_[(d.offset + c) * m_], out, ma);
+            for (Index x : own)
+                if (x <= i) {
+                    for (Index j = 0; j < d.levels; ++j) {
+                        Vector b(d.k);
+                        working_vector(directions[x], lambda, &u_dense_[d.offset + j * d.k],
+                                       &s_dense_[d.offset + j * d.k], b.data());
+                        AI[x + i * K] += dot(b.data(), out + d.offset + j * d.k, d.k);
+                    }
+                    if (x != i) AI[i + x * K] = AI[x + i * K];
+                }
+        }
+        before.insert(before.end(), own.begin(), own.end());
+    }
+    apply_lambda(lambdas_, V.data(), K, ma, true);
+    dense_solve_lower(chol_.data(), ma, m_, V.data(), K, ma);
+    for (Index y = 0; y < K; ++y)
+        for (Index x = 0; x < K; ++x) AI[x + y * K] -= dot(&V[x * ma], &V[y * ma], ma);
+}
+
+// tr(P V_k P V_l) from the blocks of P (docs/math.md, M6); for one eliminated group.
+void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& sums) {
+    const Index K = static_cast<Index>(directions.size()), px = reml_ ? p_ : 0, mt = q_ + px;
+    sums.trace.assign(K * K, 0.0);
+    const Eliminated& E = steps_[0];
+    const Index k = E.k, kk = k * k, n0 = E.levels * k;
+    Vector R;
+    stack_rows(0, px, R);
+    std::vector<std::vector<Index>> own;
+    std::vector<std::vector<Vector>> d;
+    const auto describe = [&](Index group) {
+        own.push_back(parameters(directions, group));
+        d.emplace_back();
+        for (Index i : own.back())
+            d.back().push_back(derivative(directions[i], lambdas_[group].data()));
+    };
+    describe(E.group);
+    for (const DenseGroup& g : dense_) describe(g.group);
+
+    // Within the eliminated group: P_jl = [j = l] D_j - R_j'R_l.
+    Vector N(kk * kk, 0.0), D(kk), beta(kk);
+    for (Index j = 0; j < E.levels; ++j) {
+        multiply<0>(&E.Pi[j * kk], gram(0) + j * kk, D.data(), k, k);
+        for (Index b = 0; b < k; ++b)
+            for (Index a = 0; a < k; ++a)
+                beta[a + b * k] = dot(&R[(j * k + a) * mt], &R[(j * k + b) * mt], mt);
+        add_kronecker(1, D.data(), k, D.data(), k, k, k, N);
+        add_kronecker(-1, D.data(), k, beta.data(), k, k, k, N);
+        add_kronecker(-1, beta.data(), k, D.data(), k, k, k, N);
+    }
+    add_trace(own[0], d[0], own[0], d[0], N, K, sums.trace);
+    std::vector<Vector> gamma;  // sum_j R_j' d R_j
+    for (const Vector& dk : d[0]) {
+        Vector RD(mt * n0, 0.0), g(mt * mt, 0.0);
+        for (Index j = 0; j < E.levels; ++j)
+            for (Index b = 0; b < k; ++b)
+                for (Index a = 0; a < k; ++a)
+                    if (dk[a + b * k] != 0)
+                        axpy(dk[a + b * k], &R[(j * k + a) * mt], &RD[(j * k + b) * mt], mt);
+        dense_multiply_nt(R.data(), RD.data(), g.data(), mt, mt, n0);
+        gamma.push_back(std::move(g));
+    }
+    for (std::size_t y = 0; y < gamma.size(); ++y)
+        for (std::size_t x = 0; x < gamma.size(); ++x)
+            sums.trace[own[0][x] + own[0][y] * K] += dot(gamma[x].data(), gamma[y].data(), mt * mt);
+    if (q_ == 0) return;
+
+    // Against the dense groups: W = L^-1 Lambda' S~, P_jr = H_jr - R_j'W_r, P_rr = S~_rr - W'W.
+    Vector W(mt * q_);
+    for (Index c = 0; c < q_; ++c) std::copy_n(&schur_[c * m_], mt, &W[c * mt]);
+    apply_lambda(lambdas_, W.data(), q_, mt, true);
+    dense_solve_lower(chol_.data(), mt, m_, W.data(), q_, mt);
+    Vector P0(n0 * q_, 0.0), Prr(q_ * q_), H;
+    dense_multiply_tn(R.data(), W.data(), P0.data(), n0, q_, mt);
+    for (double& v : P0) v = -v;
+    for (Index j = 0; j < E.levels; ++j) {
+        const Index nd = E.columns(j);
+        H.resize(k * nd);
+        multiply<0>(&E.Pi[j * kk], coupling(0) + E.at(j, width_), H.data(), k, nd);
+        for (Index c = 0; c < nd; ++c)
+            axpy(1, &H[c * k], &P0[j * k + E.column[E.start[j] + c] * n0], k);
+    }
+    dense_multiply_tn(W.data(), W.data(), Prr.data(), q_, q_, mt);
+    for (Index c = 0; c < q_; ++c)
+        for (Index r = 0; r < q_; ++r) Prr[r + c * q_] = schur_[r + c * m_] - Prr[r + c * q_];
+    const auto add_pair = [&](std::size_t x, Index kx, Index Jx, std::size_t y, Index ky, Index Jy,
+                              const double* block, Index ld) {
+        Vector M(kx * kx * ky * ky, 0.0), one(K * K, 0.0);
+        for (Index l = 0; l < Jy; ++l)
+            for (Index j = 0; j < Jx; ++j) {
+                const double* b = block + j * kx + l * ky * ld;
+                add_kronecker(1, b, ld, b, ld, kx, ky, M);
+            }
+        add_trace(own[x], d[x], own[y], d[y], M, K, one);
+        for (Index c = 0; c < K; ++c)
+            for (Index r = 0; r < K; ++r)
+                sums.trace[r + c * K] += x == y ? one[r + c * K] : one[r + c * K] + one[c + r * K];
+    };
+    for (std::size_t y = 0; y < dense_.size(); ++y) {
+        const DenseGroup& g = dense_[y];
+        add_pair(0, k, E.levels, y + 1, g.k, g.levels, &P0[g.offset * n0], n0);
+        for (std::size_t x = 0; x <= y; ++x) {
+            const DenseGroup& h = dense_[x];
+            add_pair(x + 1, h.k, h.levels, y + 1, g.k, g.levels, &Prr[h.offset + g.offset * q_],
+                     q_);
+        }
+    }
+}
+
+std::vector<Vector> BlockEngine::conditional_covariances() {
+    std::vector<Vector> out(products_->groups.size());
+    invert_dense(0);
+    scale_inverse(lambdas_, 0);
+    for (const DenseGroup& d : dense_) {
+        Vector& v = out[d.group];
+        v.resize(d.levels * d.k * d.k);
+        for (Index j = 0; j < d.levels; ++j)
+            for (Index a = 0; a < d.k; ++a)
+                std::copy_n(&kappa_[d.offset + j * d.k + (d.offset + j * d.k + a) * q_], d.k,
+                            &v[(j * d.k + a) * d.k]);
+    }
+    Vector kappa, full;
+    for (std::size_t e = steps_.size(); e-- > 0;) {
+        Eliminated& E = steps_[e];
+        Vector& v = out[E.group];
+        v.resize(E.levels * E.k * E.k);
+        for (Index j = 0; j < E.levels; ++j) {
+            gather(E, e, j, 0, kappa);
+            full_coupling(e, j, 0, full);
+            level_kappa(e, j, 0, kappa, full, &v[j * E.k * E.k]);
+        }
+        if (e > 0) E.kappa = v;
+    }
+    return out;
+}
+
+Vector BlockEngine::row_variances(Index rows, const std::vector<bool>& include,
+                                  const std::vector<const std::int32_t*>& levels,
+                                  const std::vector<Vector>& z, const double* x) {
+    constexpr Index kRows = 128;
+    const Index ma = q_ + p_;
+    Vector out(rows, 0.0), V(ma * std::min(rows, kRows)), h;
+    std::vector<Vector> rest(steps_.size());
+    for (Index first = 0; first < rows; first += kRows) {
+        const Index n = std::min(kRows, rows - first);
+        std::fill(V.begin(), V.end(), 0.0);
+        for (Index i = 0; i < n; ++i) {
+            const Index row = first + i;
+            double* v = &V[i * ma];
+            std::copy_n(x + row * p_, p_, v + q_);
+            for (std::size_t g = 0; g < include.size(); ++g) {
+                if (!include[g] || levels[g][row] >= 0) continue;  // unseen: its prior variance
+                const Index k = products_->groups[g].k;
+                Vector t(k);
+                multiply_tn<0>(lambdas_[g].data(), &z[g][row * k], t.data(), k, k, 1);
+                out[row] += dot(t.data(), t.data(), k);
+            }
+            for (const DenseGroup& d : dense_)
+                if (include[d.group] && levels[d.group][row] >= 0)
+                    std::copy_n(&z[d.group][row * d.k], d.k,
+                                v + d.offset + levels[d.group][row] * d.k);
+            // Group after group: what a level leaves to the rows below, -B'K z. A group without a
+            // level of its own may still hold what its children left, at their parent.
+            std::vector<std::vector<std::pair<Index, Vector>>> pending(steps_.size());
+            for (std::size_t e = 0; e < steps_.size(); ++e) {
+                const Eliminated& E = steps_[e];
+                const Index k = E.k, j0 = levels[E.group][row];
+                if (include[E.group] && j0 >= 0) {
+                    Vector own(&z[E.group][row * k], &z[E.group][row * k] + k);
+                    bool merged = false;
+                    for (auto& [j, w] : pending[e])
+                        if (j == j0) {
+                            axpy(1, own.data(), w.data(), k);
+                            merged = true;
+                        }
+                    if (!merged) pending[e].emplace_back(j0, std::move(own));
+                }
+                for (const auto& [j, w] : pending[e]) {
+                    const double* P = &E.P[j * k * k];
+                    h.resize(2 * k);
+                    multiply<0>(P, w.data(), h.data(), k, 1);
+                    out[row] += dot(h.data(), h.data(), k);
+                    multiply_tn<0>(P, h.data(), &h[k], k, k, 1);  // K z
+                    const Index nd = E.columns(j);
+                    const double* B = coupling(e) + E.at(j, width_);
+                    for (Index c = 0; c < nd; ++c)
+                        v[E.column[E.start[j] + c]] -= dot(B + c * k, &h[k], k);
+                    for (Index c = 0; c < p_; ++c) v[q_ + c] -= dot(B + (nd + c) * k, &h[k], k);
+                    for (std::size_t f = e + 1; f < steps_.size(); ++f) {
+                        const Index l = E.parent[f][j], kf = steps_[f].k;
+                        if (l < 0) continue;
+                        const double* A = parents(e, f) + j * k * kf;
+                        Vector left(kf);
+                        for (Index c = 0; c < kf; ++c) left[c] = -dot(A + c * k, &h[k], k);
+                        bool merged = false;
+                        for (auto& [jf, wf] : pending[f])
+                            if (jf == l) {
+                                axpy(1, left.data(), wf.data(), kf);
+                                merged = true;
+                            }
+                        if (!merged) pending[f].emplace_back(l, std::move(left));
+                    }
+                }
+            }
+        }
+        apply_lambda(lambdas_, V.data(), n, ma, true);
+        dense_solve_lower(chol_.data(), ma, m_, V.data(), n, ma);
+        for (Index i = 0; i < n; ++i) out[first + i] += dot(&V[i * ma], &V[i * ma], ma);
+    }
+    return out;
+}
+
+}  // namespace pp

@@ -1,0 +1,489 @@
+// The Python face of the core. No numerics here: conversions, ownership, the GIL.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+
+#include "lapack.hpp"
+#include "plan.hpp"
+#include "refit.hpp"
+
+namespace nb = nanobind;
+using namespace pp;
+
+namespace {
+
+using DoubleIn = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using MatrixIn = nb::ndarray<const double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using CodesIn = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+nb::object to_array(Vector&& values, std::initializer_list<std::size_t> shape) {
+    auto* owned = new Vector(std::move(values));
+    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<Vector*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, double>(owned->data(), shape, owner));
+}
+nb::object to_array(Vector&& values) {
+    const std::size_t n = values.size();
+    return to_array(std::move(values), {n});
+}
+
+Vector to_vector(const DoubleIn& x) { return Vector(x.data(), x.data() + x.size()); }
+
+// Keeps the Python arrays alive that a C++ view points into.
+class Keeper {
+   public:
+    const double* values(nb::handle h, Index n) {
+        const auto x = nb::cast<DoubleIn>(h);
+        if (n >= 0 && static_cast<Index>(x.size()) != n)
+            throw std::invalid_argument("array of the wrong length");
+        kept_.push_back(nb::borrow(h));
+        return x.data();
+    }
+    const std::int32_t* codes(nb::handle h, Index n) {
+        const auto x = nb::cast<CodesIn>(h);
+        if (static_cast<Index>(x.size()) != n) throw std::invalid_argument("codes of the wrong length");
+        kept_.push_back(nb::borrow(h));
+        return x.data();
+    }
+    Columns columns(nb::handle sequence, Index n) {
+        Columns out;
+        for (nb::handle item : nb::cast<nb::sequence>(sequence)) {
+            const auto column = nb::cast<nb::tuple>(item);
+            Column c;
+            for (nb::handle x : nb::cast<nb::tuple>(column[1])) c.numeric.push_back(values(x, n));
+            for (nb::handle l : nb::cast<nb::tuple>(column[2])) {
+                const auto pair = nb::cast<nb::tuple>(l);
+                c.lookups.push_back({codes(pair[0], n), values(pair[1], -1)});
+            }
+            out.push_back(std::move(c));
+        }
+        return out;
+    }
+
+   private:
+    std::vector<nb::object> kept_;
+};
+
+struct PyRows {
+    RowSet rows;
+    Keeper keeper;
+};
+
+void check_codes(const GroupRows& g, Index n) {
+    for (Index i = 0; i < n; ++i)
+        if (g.codes[i] < 0 || g.codes[i] >= g.levels)
+            throw std::invalid_argument("a row without a level in a grouping factor");
+}
+
+PyRows* make_rows(Index n, nb::object y, nb::object weights, nb::object offset, nb::handle fixed,
+                  nb::sequence groups) {
+    auto out = std::make_unique<PyRows>();
+    RowSet& r = out->rows;
+    r.n = n;
+    r.y = out->keeper.values(y, n);
+    if (!weights.is_none()) r.weights = out->keeper.values(weights, n);
+    if (!offset.is_none()) r.offset = out->keeper.values(offset, n);
+    r.fixed = out->keeper.columns(fixed, n);
+    for (nb::handle item : groups) {
+        const auto g = nb::cast<nb::tuple>(item);
+        GroupRows group;
+        group.codes = out->keeper.codes(g[0], n);
+        group.levels = nb::cast<Index>(g[1]);
+        group.columns = out->keeper.columns(g[2], n);
+        check_codes(group, n);
+        r.groups.push_back(std::move(group));
+    }
+    return out.release();
+}
+
+using ProductsPtr = std::shared_ptr<const Products>;
+
+struct PyProducts {
+    ProductsPtr p;
+};
+
+nb::tuple products_state(const PyProducts& self) {
+    const Products& P = *self.p;
+    const auto copy = [](const Vector& v) { return to_array(Vector(v)); };
+    nb::list groups, pairs, zs;
+    for (const auto& g : P.groups) groups.append(nb::make_tuple(g.k, g.levels, copy(g.G), copy(g.C)));
+    for (const auto& q : P.pairs) pairs.append(nb::make_tuple(q.a, q.b, q.start, q.level, copy(q.B)));
+    const Transform& t = P.transform;
+    for (std::size_t g = 0; g < t.zshift.size(); ++g)
+        zs.append(nb::make_tuple(copy(t.zshift[g]), copy(t.zscale[g])));
+    return nb::make_tuple(P.n, P.p, P.sum_log_weights, copy(P.D), groups, pairs,
+                          nb::make_tuple(copy(t.xshift), copy(t.xscale), copy(t.mix),
+                                         copy(t.delta0), t.constant, t.y0, zs));
+}
+
+PyProducts products_from(nb::tuple s) {
+    auto P = std::make_shared<Products>();
+    const auto vec = [](nb::handle h) { return to_vector(nb::cast<DoubleIn>(h)); };
+    P->n = nb::cast<Index>(s[0]);
+    P->p = nb::cast<Index>(s[1]);
+    P->sum_log_weights = nb::cast<double>(s[2]);
+    P->D = vec(s[3]);
+    for (nb::handle h : nb::cast<nb::list>(s[4])) {
+        const auto g = nb::cast<nb::tuple>(h);
+        P->groups.push_back({nb::cast<Index>(g[0]), nb::cast<Index>(g[1]), vec(g[2]), vec(g[3])});
+    }
+    for (nb::handle h : nb::cast<nb::list>(s[5])) {
+        const auto q = nb::cast<nb::tuple>(h);
+        P->pairs.push_back({nb::cast<Index>(q[0]), nb::cast<Index>(q[1]),
+                            nb::cast<std::vector<Index>>(q[2]),
+                            nb::cast<std::vector<std::int32_t>>(q[3]), vec(q[4])});
+    }
+    const auto t = nb::cast<nb::tuple>(s[6]);
+    Transform& T = P->transform;
+    T.xshift = vec(t[0]);
+    T.xscale = vec(t[1]);
+    T.mix = vec(t[2]);
+    T.delta0 = vec(t[3]);
+    T.constant = nb::cast<std::vector<Index>>(t[4]);
+    T.y0 = nb::cast<double>(t[5]);
+    for (nb::handle h : nb::cast<nb::list>(t[6])) {
+        const auto z = nb::cast<nb::tuple>(h);
+        T.zshift.push_back(vec(z[0]));
+        T.zscale.push_back(vec(z[1]));
+    }
+    return {P};
+}
+
+bool same_transform(const Products& a, const Products& b) {
+    const Transform &x = a.transform, &y = b.transform;
+    bool same = a.p == b.p && x.xshift == y.xshift && x.xscale == y.xscale && x.mix == y.mix &&
+                x.delta0 == y.delta0 && x.y0 == y.y0 && x.zshift == y.zshift &&
+                x.zscale == y.zscale && a.groups.size() == b.groups.size();
+    for (std::size_t g = 0; same && g < a.groups.size(); ++g)
+        same = a.groups[g].levels == b.groups[g].levels && a.groups[g].k == b.groups[g].k;
+    return same;
+}
+
+struct PyPlan {
+    std::unique_ptr<Plan> plan;
+    std::shared_ptr<const Products> products;
+};
+
+PyPlan* make_plan(const PyProducts& products,
+                  std::vector<std::tuple<Index, Index, Index, bool>> terms, bool reml,
+                  std::vector<std::vector<Index>> intercepts) {
+    Layout layout;
+    for (const auto& g : products.p->groups) layout.group_k.push_back(g.k);
+    for (const auto& [group, offset, k, diagonal] : terms) {
+        Term t;
+        t.group = group;
+        t.offset = offset;
+        t.k = k;
+        t.diagonal = diagonal;
+        t.theta = layout.size;
+        layout.size += t.size();
+        layout.terms.push_back(t);
+    }
+    auto out = std::make_unique<PyPlan>();
+    out->products = products.p;
+    out->plan = std::make_unique<Plan>(products.p, layout, reml, std::move(intercepts));
+    return out.release();
+}
+
+Vector theta_of(const PyPlan& self, const DoubleIn& theta) {
+    if (static_cast<Index>(theta.size()) != self.plan->layout().size)
+        throw std::invalid_argument("theta of the wrong length");
+    return to_vector(theta);
+}
+
+nb::tuple evaluate(PyPlan& self, DoubleIn theta, int order) {
+    const Vector x = theta_of(self, theta);
+    Evaluation e;
+    {
+        nb::gil_scoped_release release;
+        e = self.plan->evaluate(x, order);
+    }
+    const std::size_t K = x.size();
+    return nb::make_tuple(static_cast<int>(e.status), e.value,
+                          order >= kGradient ? to_array(std::move(e.gradient)) : nb::none(),
+                          order >= kAverage ? to_array(std::move(e.hessian), {K, K}) : nb::none());
+}
+
+nb::list to_groups(std::vector<Vector>&& values, const PyPlan& self) {
+    nb::list out;
+    for (std::size_t g = 0; g < values.size(); ++g) {
+        const std::size_t k = static_cast<std::size_t>(self.plan->layout().group_k[g]);
+        const std::size_t levels = values[g].size() / k;
+        out.append(to_array(std::move(values[g]), {levels, k}));
+    }
+    return out;
+}
+
+nb::object solve(PyPlan& self, DoubleIn theta) {
+    const Vector x = theta_of(self, theta);
+    Solution s;
+    {
+        nb::gil_scoped_release release;
+        s = self.plan->solve(x);
+    }
+    if (!s.ok) return nb::none();
+    const std::size_t p = s.beta.size();
+    return nb::make_tuple(to_array(std::move(s.beta)),
+                          to_array(std::move(s.information_inverse), {p, p}), s.scale, s.value,
+                          s.logdet_L, s.logdet_RX, s.rss, s.ussq, to_groups(std::move(s.b), self),
+                          to_groups(std::move(s.u), self));
+}
+
+nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, double tolerance,
+                   Index max_evaluations) {
+    NewtonOptions options;
+    options.tolerance = tolerance;
+    options.max_evaluations = max_evaluations;
+    Minimum m;
+    Vector theta;
+    {
+        nb::gil_scoped_release release;
+        // One more step costs microseconds on a small model, a tenth of the fit on a large one.
+        options.polish = self.plan->is_small();
+        m = self.plan->minimise(start ? &*start : nullptr, options);
+        theta = self.plan->to_user(m.theta);
+    }
+    nb::list log;
+    for (const LogEntry& l : m.log)
+        log.append(nb::make_tuple(l.evaluation, l.value, l.decrement, l.radius, l.accepted));
+    return nb::make_tuple(static_cast<int>(m.outcome), to_array(std::move(theta)), m.value,
+                          m.decrement, m.gradient_norm, m.min_eigenvalue, m.kkt, m.rank,
+                          m.evaluations, log);
+}
+
+nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include, nb::list levels,
+                         nb::list z, MatrixIn x) {
+    const Vector at = theta_of(self, theta);
+    const Index rows = static_cast<Index>(x.shape(0));
+    std::vector<const std::int32_t*> codes;
+    std::vector<Vector> columns;
+    for (std::size_t g = 0; g < include.size(); ++g) {
+        const auto c = nb::cast<CodesIn>(levels[g]);
+        const auto v = nb::cast<MatrixIn>(z[g]);
+        if (static_cast<Index>(c.size()) != rows || static_cast<Index>(v.shape(0)) != rows)
+            throw std::invalid_argument("rows of different lengths");
+        codes.push_back(c.data());
+        columns.emplace_back(v.data(), v.data() + v.size());
+    }
+    Vector out;
+    {
+        nb::gil_scoped_release release;
+        out = self.plan->row_variances(at, rows, include, codes, columns, x.data());
+    }
+    return to_array(std::move(out));
+}
+
+int scan(DoubleIn x) {
+    bool missing = false;
+    const double* v = x.data();
+    for (std::size_t start = 0; start < x.size(); start += 4096) {
+        const std::size_t stop = std::min(x.size(), start + 4096);
+        double s[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+        std::size_t i = start;
+        for (; i + 8 <= stop; i += 8)
+            for (int l = 0; l < 8; ++l) s[l] += v[i + l] * 0.0;
+        for (; i < stop; ++i) s[0] += v[i] * 0.0;
+        if (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])) == 0.0) continue;
+        for (i = start; i < stop; ++i) {
+            if (std::isinf(v[i])) return 2;
+            if (std::isnan(v[i])) missing = true;
+        }
+    }
+    return missing ? 1 : 0;
+}
+
+nb::object fill(nb::sequence columns, Index start, Index stop) {
+    Keeper keeper;
+    Columns c = keeper.columns(columns, -1);
+    const Index p = static_cast<Index>(c.size());
+    Vector out((stop - start) * p);
+    for (Index k = 0; k < p; ++k) c[k].fill(start, stop, out.data() + k, p);
+    return to_array(std::move(out), {static_cast<std::size_t>(stop - start), static_cast<std::size_t>(p)});
+}
+
+nb::object linear(nb::sequence columns, DoubleIn beta, Index n) {
+    Keeper keeper;
+    const Columns c = keeper.columns(columns, n);
+    if (c.size() != beta.size()) throw std::invalid_argument("one coefficient a column");
+    Vector out(n, 0.0), x(std::min(n, kBlockRows));
+    for (Index start = 0; start < n; start += kBlockRows) {
+        const Index stop = std::min(n, start + kBlockRows);
+        for (std::size_t k = 0; k < c.size(); ++k) {
+            c[k].fill(start, stop, x.data());
+            axpy(beta.data()[k], x.data(), &out[start], stop - start);
+        }
+    }
+    return to_array(std::move(out));
+}
+
+nb::object random_effects(nb::sequence columns, CodesIn codes, MatrixIn b, Index n) {
+    Keeper keeper;
+    const Columns c = keeper.columns(columns, n);
+    const Index k = static_cast<Index>(c.size()), levels = static_cast<Index>(b.shape(0));
+    if (static_cast<Index>(b.shape(1)) != k || static_cast<Index>(codes.size()) != n)
+        throw std::invalid_argument("effects, columns and codes of different sizes");
+    Vector out(n, 0.0), x(std::min(n, kBlockRows));
+    for (Index start = 0; start < n; start += kBlockRows) {
+        const Index stop = std::min(n, start + kBlockRows);
+        for (Index a = 0; a < k; ++a) {
+            c[a].fill(start, stop, x.data());
+            for (Index i = start; i < stop; ++i) {
+                const std::int32_t j = codes.data()[i];
+                if (j >= 0 && j < levels) out[i] += x[i - start] * b.data()[j * k + a];
+            }
+        }
+    }
+    return to_array(std::move(out));
+}
+
+void set_lapack(nb::dict capsules) {
+    const auto pointer = [&](const char* name) {
+        const nb::object c = capsules[name];
+        return PyCapsule_GetPointer(c.ptr(), PyCapsule_GetName(c.ptr()));
+    };
+    Lapack& l = lapack();
+    l.potrf = reinterpret_cast<Lapack::Potrf>(pointer("dpotrf"));
+    l.potri = reinterpret_cast<Lapack::Potri>(pointer("dpotri"));
+    l.syrk = reinterpret_cast<Lapack::Syrk>(pointer("dsyrk"));
+    l.trsm = reinterpret_cast<Lapack::Trsm>(pointer("dtrsm"));
+    l.gemm = reinterpret_cast<Lapack::Gemm>(pointer("dgemm"));
+}
+
+std::string capsule_name(nb::object capsule) {
+    const char* name = PyCapsule_GetName(capsule.ptr());
+    if (!name) throw nb::python_error();
+    return name;
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+    m.attr("VALUE") = kValue;
+    m.attr("SOLUTION") = kSolution;
+    m.attr("GRADIENT") = kGradient;
+    m.attr("AVERAGE") = kAverage;
+    m.attr("EXACT") = kExact;
+
+    nb::class_<PyRows>(m, "RowSet")
+        .def("__init__",
+             [](PyRows* self, Index n, nb::object y, nb::object w, nb::object o, nb::object fixed,
+                nb::sequence groups) {
+                 std::unique_ptr<PyRows> made(make_rows(n, y, w, o, fixed, groups));
+                 new (self) PyRows(std::move(*made));
+             },
+             nb::arg("n"), nb::arg("y"), nb::arg("weights").none(), nb::arg("offset").none(),
+             nb::arg("fixed"), nb::arg("groups"));
+
+    nb::class_<PyProducts>(m, "Products")
+        .def("__getstate__", &products_state)
+        .def("__setstate__",
+             [](PyProducts& self, nb::tuple s) { new (&self) PyProducts(products_from(s)); })
+        .def("__add__",
+             [](const PyProducts& a, const PyProducts& b) {
+                 if (!same_transform(*a.p, *b.p))
+                     throw std::invalid_argument("products of different columns or levels");
+                 return PyProducts{std::make_shared<Products>(merge(*a.p, *b.p))};
+             })
+        .def("state", &products_state)
+        .def_prop_ro("n", [](const PyProducts& s) { return s.p->n; })
+        .def_prop_ro("p", [](const PyProducts& s) { return s.p->p; })
+        .def_prop_ro("rss0", [](const PyProducts& s) { return s.p->D.back(); });
+
+    m.def("accumulate",
+          [](const PyRows& rows, std::vector<Index> constant,
+             std::vector<std::vector<bool>> shiftable, std::optional<std::vector<double>> mix) {
+              nb::gil_scoped_release release;
+              Transform t = choose_transform(rows.rows, constant, shiftable);
+              if (mix) t.mix = *mix;
+              choose_pilot(rows.rows, t);
+              return PyProducts{std::make_shared<Products>(accumulate(rows.rows, t))};
+          },
+          nb::arg("rows"), nb::arg("constant"), nb::arg("shiftable"),
+          nb::arg("mix").none() = nb::none());
+    m.def("accumulate_like", [](const PyRows& rows, const PyProducts& like) {
+        nb::gil_scoped_release release;
+        return PyProducts{std::make_shared<Products>(accumulate(rows.rows, like.p->transform))};
+    });
+    m.def("replace_response", [](const PyProducts& products, PyRows& rows, nb::object y) {
+        RowSet view = rows.rows;
+        Keeper keeper;
+        view.y = keeper.values(y, view.n);
+        return PyProducts{std::make_shared<Products>(replace_response(*products.p, view))};
+    });
+
+    nb::class_<PyPlan>(m, "Plan")
+        .def("__init__",
+             [](PyPlan* self, const PyProducts& products,
+                std::vector<std::tuple<Index, Index, Index, bool>> terms, bool reml,
+                std::vector<std::vector<Index>> intercepts) {
+                 std::unique_ptr<PyPlan> made(make_plan(products, terms, reml, intercepts));
+                 new (self) PyPlan(std::move(*made));
+             })
+        .def("evaluate", &evaluate)
+        .def("solve", &solve)
+        .def("minimise", &minimise, nb::arg("start").none(), nb::arg("tolerance"),
+             nb::arg("max_evaluations"))
+        .def("start", [](PyPlan& self) { return to_array(self.plan->start()); })
+        .def("conditional_covariances",
+             [](PyPlan& self, DoubleIn theta) {
+                 nb::list out;
+                 auto values = self.plan->conditional_covariances(theta_of(self, theta));
+                 for (std::size_t g = 0; g < values.size(); ++g) {
+                     const auto k = static_cast<std::size_t>(self.plan->layout().group_k[g]);
+                     const std::size_t levels = values[g].size() / (k * k);
+                     out.append(to_array(std::move(values[g]), {levels, k, k}));
+                 }
+                 return out;
+             })
+        .def("row_variances", &row_variances)
+        .def("fixed_basis",
+             [](PyPlan& self) {
+                 const Index p = self.products->p;
+                 Vector A(p * p), pilot(p);
+                 fixed_basis(self.products->transform, p, A.data(), pilot.data());
+                 const std::size_t s = static_cast<std::size_t>(p);
+                 return to_array(std::move(A), {s, s});  // transposed: rows are columns of A
+             })
+        .def("refit_many",
+             [](PyPlan& self, const PyRows& rows, MatrixIn Y, std::vector<double> start,
+                double tolerance, Index max_evaluations) {
+                 if (static_cast<Index>(Y.shape(1)) != rows.rows.n)
+                     throw std::invalid_argument("responses of the wrong length");
+                 NewtonOptions options;
+                 options.tolerance = tolerance;
+                 options.max_evaluations = max_evaluations;
+                 RefitResult r;
+                 {
+                     nb::gil_scoped_release release;
+                     r = refit_many(*self.plan, rows.rows, Y.data(), Index(Y.shape(0)), start,
+                                    options);
+                 }
+                 const std::size_t B = Y.shape(0), K = start.size(),
+                                   p = static_cast<std::size_t>(self.products->p);
+                 return nb::make_tuple(to_array(std::move(r.theta), {B, K}),
+                                       to_array(std::move(r.beta), {B, p}),
+                                       to_array(std::move(r.sigma)), to_array(std::move(r.value)),
+                                       to_array(std::move(r.converged)));
+             })
+        .def("transform", [](PyPlan& self) {
+            const Transform& t = self.products->transform;
+            nb::list z;
+            for (std::size_t g = 0; g < t.zshift.size(); ++g)
+                z.append(nb::make_tuple(to_array(Vector(t.zshift[g])), to_array(Vector(t.zscale[g]))));
+            return nb::make_tuple(to_array(Vector(t.xshift)), to_array(Vector(t.xscale)),
+                                  to_array(Vector(t.mix)), z);
+        })
+        .def("dense_size", [](PyPlan& self) { return self.plan->dense_columns(); });
+
+    m.def("scan", &scan);
+    m.def("fill", &fill);
+    m.def("linear", &linear);
+    m.def("random", &random_effects);
+    m.def("set_lapack", &set_lapack);
+    m.def("capsule_name", &capsule_name);
+}

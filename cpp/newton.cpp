@@ -1,0 +1,367 @@
+#include "newton.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pp {
+
+namespace {
+
+constexpr Index kPivotEvery = 8;      // calibrated on near-singular simulations (M7)
+constexpr double kNull = 1e-6;        // eigenvalues of Psi below this share of the largest are null
+constexpr double kKktSlack = 1e-5;    // of the score's size: rounding on large models reaches 1e-7
+constexpr double kNewDirection = 0.01;  // variance given to a direction that the KKT test opens
+constexpr Index kRestarts = 5;
+
+double norm(const Vector& x) { return std::sqrt(dot(x.data(), x.data(), Index(x.size()))); }
+
+struct Step {
+    Vector p;
+    double decrement = 0, predicted = 0, smallest = 0, largest = 0;
+    bool definite = false;
+};
+
+// The step within the radius: Newton's where the Hessian is positive definite and the step fits,
+// else by eigendecomposition with the shift that the radius asks for.
+bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
+    const Index K = static_cast<Index>(g.size());
+    Vector L = H;
+    out.p.assign(K, 0.0);
+    if (cholesky(L.data(), K, K)) {
+        for (Index i = 0; i < K; ++i) out.p[i] = -g[i];
+        solve_lower(L.data(), K, K, out.p.data());
+        const double half = dot(out.p.data(), out.p.data(), K);
+        solve_lower_transposed(L.data(), K, K, out.p.data());
+        if (norm(out.p) <= radius) {
+            out.definite = true;
+            out.decrement = half;
+            out.predicted = 0.5 * half;
+            return true;
+        }
+    }
+    Vector E = H, w(K), gt(K);
+    if (!symmetric_eigen(E.data(), K, w.data())) return false;
+    for (Index i = 0; i < K; ++i) gt[i] = dot(&E[i * K], g.data(), K);
+    out.smallest = w[0];
+    out.largest = std::max(std::fabs(w[0]), std::fabs(w[K - 1]));
+    const double unit = std::max(1.0, out.largest);
+    double mu = w[0] > 1e-10 * unit ? 0 : -w[0] + 1e-8 * unit;
+    const auto length = [&](double m) {
+        double s = 0;
+        for (Index i = 0; i < K; ++i) s += (gt[i] / (w[i] + m)) * (gt[i] / (w[i] + m));
+        return std::sqrt(s);
+    };
+    if (length(mu) > radius) {
+        double low = mu, high = std::max(2 * mu, 1e-3 * unit);
+        while (length(high) > radius) high *= 4;
+        for (int i = 0; i < 60; ++i) {
+            const double mid = 0.5 * (low + high);
+            (length(mid) > radius ? low : high) = mid;
+        }
+        mu = high;
+    }
+    out.definite = w[0] > 0;
+    out.decrement = out.predicted = 0;
+    for (Index i = 0; i < K; ++i) {
+        const double s = -gt[i] / (w[i] + mu);
+        out.decrement += gt[i] * gt[i] / (std::fabs(w[i]) + mu + 1e-300);
+        out.predicted -= gt[i] * s + 0.5 * s * s * w[i];
+        axpy(s, &E[i * K], out.p.data(), K);
+    }
+    return true;
+}
+
+class Driver {
+   public:
+    Driver(Objective& objective, const NewtonOptions& options)
+        : objective_(objective), options_(options), layout_(objective.layout()) {}
+
+    Minimum run(Vector start) {
+        basis_ = identity_basis(layout_);
+        x_ = std::move(start);
+        evaluate(x_, kAverage, now_);
+        if (now_.status != Status::ok) return finish(Outcome::failed);
+        result_.log.push_back({result_.evaluations, now_.value, NAN, NAN, true});
+        radius_ = std::max(1.0, 0.5 * norm(x_));
+        for (Index iteration = 1;; ++iteration) {
+            if (result_.evaluations >= options_.max_evaluations)
+                return finish(Outcome::max_evaluations);
+            if (iteration % kPivotEvery == 0 && pivot()) evaluate(x_, kAverage, now_);
+            if (!find_step(now_.gradient, now_.hessian, radius_, step_))
+                return finish(Outcome::failed);
+            const double rounding = 1e-13 * std::fabs(now_.value);
+            const double tolerance = std::max(options_.tolerance, rounding);
+            const bool flat = step_.definite || step_.smallest > -1e-6 * step_.largest;
+            if (step_.decrement < tolerance && flat) {
+                if (options_.polish && step_.decrement > 1e-5 * tolerance) polish();
+                if (kkt_holds()) {
+                    result_.kkt = true;
+                    return finish(Outcome::converged);
+                }
+                if (restarts_++ >= kRestarts || !leave_boundary()) return finish(Outcome::converged);
+                continue;
+            }
+            if (!advance()) return finish(Outcome::no_progress);
+        }
+    }
+
+   private:
+    void evaluate(const Vector& x, int order, Evaluation& out) {
+        ++result_.evaluations;
+        objective_.evaluate(basis_, x.data(), order, out);
+    }
+
+    // One trust-region step; false when the radius has shrunk to nothing.
+    bool advance() {
+        Vector trial = x_;
+        axpy(1, step_.p.data(), trial.data(), layout_.size);
+        evaluate(trial, kAverage, next_);
+        const bool finite = next_.status == Status::ok;
+        const double gain = finite ? now_.value - next_.value : -INFINITY;
+        const double rho = gain / step_.predicted, length = norm(step_.p);
+        const double rounding = 1e-12 * std::fabs(now_.value);
+        const bool accept = gain >= -rounding && (rho > 1e-4 || step_.predicted < 1e-9 + rounding);
+        result_.log.push_back(
+            {result_.evaluations, next_.value, step_.decrement, radius_, accept});
+        if (accept) {
+            if (rho > 0.75 && length > 0.8 * radius_) radius_ *= 3;
+            if (rho < 0.25) radius_ = 0.5 * length;
+            x_ = trial;
+            std::swap(now_, next_);
+            return true;
+        }
+        radius_ = 0.25 * length;
+        return radius_ > 1e-10 * std::max(1.0, norm(x_));
+    }
+
+    // The step that has just passed the test is known: take it, if the gradient agrees.
+    void polish() {
+        if (result_.evaluations >= options_.max_evaluations) return;
+        Vector trial = x_;
+        axpy(1, step_.p.data(), trial.data(), layout_.size);
+        evaluate(trial, kAverage, next_);
+        const double rounding = 1e-13 * std::fabs(now_.value);
+        Step after;
+        const bool accept = next_.status == Status::ok && next_.value <= now_.value + rounding &&
+                            find_step(next_.gradient, next_.hessian, radius_, after) &&
+                            after.decrement <= step_.decrement;
+        result_.log.push_back(
+            {result_.evaluations, next_.value, step_.decrement, radius_, accept});
+        if (!accept) return;
+        x_ = trial;
+        std::swap(now_, next_);
+        step_ = after;
+    }
+
+    // Order each unstructured term's coordinates by conditional variance, so that a collapsing
+    // direction sits in a trailing column, where the Hessian is 2 Q exactly.
+    bool pivot() {
+        bool changed = false;
+        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+            const Term& t = layout_.terms[i];
+            if (t.diagonal || t.k == 1) continue;
+            const Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
+            Vector left = psi;
+            std::vector<Index> order(t.k);
+            std::vector<bool> used(t.k, false);
+            for (Index c = 0; c < t.k; ++c) {
+                Index best = -1;
+                for (Index a = 0; a < t.k; ++a)
+                    if (!used[a] && (best < 0 || left[a + a * t.k] > left[best + best * t.k]))
+                        best = a;
+                used[best] = true;
+                order[c] = best;
+                const double d = left[best + best * t.k];
+                if (!(d > 0)) continue;
+                const Vector column(&left[best * t.k], &left[best * t.k] + t.k);
+                for (Index b = 0; b < t.k; ++b)
+                    axpy(-column[b] / d, column.data(), &left[b * t.k], t.k);
+            }
+            Vector R(t.k * t.k, 0.0);
+            for (Index c = 0; c < t.k; ++c) R[order[c] + c * t.k] = 1;
+            if (R == basis_[i]) continue;
+            basis_[i] = R;
+            factor_term(t, R, psi, &x_[t.theta]);
+            changed = true;
+        }
+        return changed;
+    }
+
+    // Karush-Kuhn-Tucker over covariance matrices: on the null space of Psi_t, Q_t must not point
+    // outward. A diagonal term has its own cone: Q_ii >= 0 where Psi_ii = 0.
+    bool kkt_holds() {
+        opened_.clear();
+        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+            const Term& t = layout_.terms[i];
+            const Index K = layout_.group_k[t.group], k = t.k;
+            const Vector& Q = now_.Q[t.group];
+            const double slack = kKktSlack * std::max(now_.Q_scale[t.group], 1e-12);
+            Vector psi = term_psi(t, basis_[i], &x_[t.theta]), w(k);
+            const auto q = [&](Index a, Index b) {
+                return 0.5 * (Q[t.offset + a + (t.offset + b) * K] +
+                              Q[t.offset + b + (t.offset + a) * K]);
+            };
+            double top = 0;
+            for (Index a = 0; a < k; ++a) top = std::max(top, psi[a + a * k]);
+            if (t.diagonal) {
+                for (Index a = 0; a < k; ++a)
+                    if (psi[a + a * k] < kNull * std::max(top, 1e-8) && q(a, a) < -slack) {
+                        psi[a + a * k] += std::max(kNewDirection * top, 1e-3);
+                        opened_.push_back({i, psi});
+                        break;
+                    }
+                continue;
+            }
+            Vector E = psi;
+            symmetric_eigen(E.data(), k, w.data());
+            const double largest = std::max(w[k - 1], 1e-8);
+            Index null = 0;
+            while (null < k && (w[null] < kNull * largest || w[k - 1] <= 1e-8)) ++null;
+            if (null == 0) continue;
+            Vector N(null * null), v(null);
+            for (Index b = 0; b < null; ++b)
+                for (Index a = 0; a < null; ++a) {
+                    double s = 0;
+                    for (Index c = 0; c < k; ++c)
+                        for (Index d = 0; d < k; ++d) s += E[c + a * k] * q(c, d) * E[d + b * k];
+                    N[a + b * null] = s;
+                }
+            symmetric_eigen(N.data(), null, v.data());
+            if (v[0] >= -slack) continue;
+            Vector direction(k, 0.0);
+            for (Index a = 0; a < null; ++a) axpy(N[a], &E[a * k], direction.data(), k);
+            const double size = std::max(kNewDirection * w[k - 1], 1e-3);
+            for (Index b = 0; b < k; ++b)
+                axpy(size * direction[b], direction.data(), &psi[b * k], k);
+            opened_.push_back({i, psi});
+        }
+        return opened_.empty();
+    }
+
+    bool leave_boundary() {
+        Vector trial = x_;
+        for (auto& [i, psi] : opened_)
+            factor_term(layout_.terms[i], basis_[i], psi, &trial[layout_.terms[i].theta]);
+        evaluate(trial, kAverage, next_);
+        const bool accept = next_.status == Status::ok && next_.value < now_.value + 1e-3;
+        result_.log.push_back({result_.evaluations, next_.value, NAN, radius_, accept});
+        if (!accept) return false;
+        x_ = trial;
+        std::swap(now_, next_);
+        radius_ = std::max(0.1, 0.2 * norm(x_));
+        return true;
+    }
+
+    // Set to exactly zero what does not pay: the smallest conditional standard deviations first.
+    // Back to the identity basis, diagonals not negative.
+    void rectify() {
+        basis_changed_ = false;
+        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+            const Term& t = layout_.terms[i];
+            Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
+            Index zeros = 0;
+            for (Index c = t.k; c-- > 0;) {  // trailing columns of the pivoted factor
+                const double d = std::fabs(x_[element(t, c, c)]);
+                if (t.diagonal ? d > 1e-3 : d > 1e-3) {
+                    if (t.diagonal) continue;
+                    break;
+                }
+                Vector trial = x_;
+                for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r) trial[element(t, r, c)] = 0;
+                if (trial == x_) {
+                    ++zeros;
+                    continue;
+                }
+                evaluate(trial, kValue, next_);
+                const double allowed = 1e-9 + 1e-13 * std::fabs(now_.value);
+                if (next_.status != Status::ok || next_.value > now_.value + allowed) {
+                    if (t.diagonal) continue;
+                    break;
+                }
+                x_ = trial;
+                now_.value = next_.value;
+                basis_changed_ = true;
+                ++zeros;
+            }
+            result_.rank.push_back(t.k - zeros);
+        }
+        const Basis identity = identity_basis(layout_);
+        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+            const Term& t = layout_.terms[i];
+            const Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
+            factor_term(t, identity[i], psi, &x_[t.theta]);
+        }
+    }
+
+    Minimum finish(Outcome outcome) {
+        result_.outcome = outcome;
+        if (outcome == Outcome::failed) {
+            result_.theta = x_;
+            result_.value = now_.value;
+            return std::move(result_);
+        }
+        result_.decrement = step_.decrement;
+        result_.gradient_norm = norm(now_.gradient);
+        Vector E = now_.hessian, w(layout_.size);
+        result_.min_eigenvalue =
+            symmetric_eigen(E.data(), layout_.size, w.data()) ? w[0] : NAN;
+        pivot();
+        rectify();
+        result_.theta = x_;
+        result_.value = now_.value;
+        return std::move(result_);
+    }
+
+    Objective& objective_;
+    const NewtonOptions& options_;
+    const Layout& layout_;
+    Basis basis_;
+    Vector x_;
+    Evaluation now_, next_;
+    Step step_;
+    double radius_ = 1;
+    Index restarts_ = 0;
+    bool basis_changed_ = false;
+    std::vector<std::pair<std::size_t, Vector>> opened_;
+    Minimum result_;
+};
+
+}  // namespace
+
+Vector term_psi(const Term& t, const Vector& basis, const double* theta) {
+    Term own = t;
+    own.theta = 0;
+    Vector lambda(t.k * t.k, 0.0), psi(t.k * t.k, 0.0);
+    for (Index c = 0; c < t.k; ++c)
+        for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
+            axpy(theta[element(own, r, c)], &basis[r * t.k], &lambda[c * t.k], t.k);
+    for (Index c = 0; c < t.k; ++c)
+        for (Index b = 0; b < t.k; ++b)
+            axpy(lambda[b + c * t.k], &lambda[c * t.k], &psi[b * t.k], t.k);
+    return psi;
+}
+
+void factor_term(const Term& t, const Vector& basis, const Vector& psi, double* theta) {
+    Term own = t;
+    own.theta = 0;
+    const Index k = t.k;
+    Vector inverse(k * k), half(k * k, 0.0), inner(k * k, 0.0), L(k * k);
+    invert(basis.data(), k, inverse.data());
+    for (Index c = 0; c < k; ++c)  // inner = basis^-1 psi basis^-T
+        for (Index l = 0; l < k; ++l) axpy(psi[l + c * k], &inverse[l * k], &half[c * k], k);
+    for (Index c = 0; c < k; ++c)
+        for (Index l = 0; l < k; ++l) axpy(inverse[c + l * k], &half[l * k], &inner[c * k], k);
+    if (t.diagonal) {
+        for (Index c = 0; c < k; ++c) theta[c] = std::sqrt(std::max(0.0, inner[c + c * k]));
+        return;
+    }
+    cholesky_semidefinite(inner.data(), k, 1e-14, L.data());
+    for (Index c = 0; c < k; ++c)
+        for (Index r = c; r < k; ++r) theta[element(own, r, c)] = L[r + c * k];
+}
+
+Minimum newton(Objective& objective, Vector start, const NewtonOptions& options) {
+    return Driver(objective, options).run(std::move(start));
+}
+
+}  // namespace pp

@@ -1,0 +1,48 @@
+// Trust-region Newton on sign-free Cholesky parameters (docs/math.md, M7): no bounds, since the
+// objective depends on lambda lambda' only; the Karush-Kuhn-Tucker conditions are checked on the cone
+// of covariance matrices, and the signs are put right at the end.
+#pragma once
+
+#include "layout.hpp"
+
+namespace pp {
+
+struct NewtonOptions {
+    double tolerance = 1e-9;
+    Index max_evaluations = 500;
+    bool polish = true;  // one more step when the last decrement still shows: cheap on small models
+};
+
+struct LogEntry {
+    Index evaluation;
+    double value, decrement, radius;
+    bool accepted;
+};
+
+enum class Outcome { converged, max_evaluations, no_progress, failed };
+
+struct Minimum {
+    Outcome outcome = Outcome::failed;
+    Vector theta;  // scaled coordinates, identity basis, diagonals >= 0
+    double value = 0, decrement = 0, gradient_norm = 0, min_eigenvalue = 0;
+    bool kkt = false;
+    std::vector<Index> rank;  // of each term's covariance matrix
+    Index evaluations = 0;
+    std::vector<LogEntry> log;
+};
+
+class Objective {
+   public:
+    virtual ~Objective() = default;
+    virtual const Layout& layout() const = 0;
+    virtual void evaluate(const Basis& basis, const double* theta, int order, Evaluation& out) = 0;
+};
+
+Minimum newton(Objective& objective, Vector start, const NewtonOptions& options);
+
+// The lower factor of a term's covariance matrix as theta elements, on the term's basis.
+void factor_term(const Term& term, const Vector& basis, const Vector& psi, double* theta);
+// The covariance matrix lambda lambda' of a term.
+Vector term_psi(const Term& term, const Vector& basis, const double* theta);
+
+}  // namespace pp

@@ -1,0 +1,44 @@
+// One grouping factor whose levels share few distinct Z_j'WZ_j: the objective costs as much as there
+// are patterns, whatever the number of levels (docs/math.md, M10).
+#pragma once
+
+#include "layout.hpp"
+#include "products.hpp"
+
+namespace pp {
+
+class PatternEngine {
+   public:
+    // The number of distinct Gram matrices, or 0 when there are more than `limit`.
+    static Index count(const Products& products, Index limit);
+
+    PatternEngine(const Products& products, bool reml);
+
+    // The sums over levels that involve y, of another response.
+    void set_response(const Products& products);
+
+    Status evaluate(const Lambdas& lambdas, const std::vector<Direction>& directions, int order,
+                    Sums& sums);
+
+    const Products& structure() const { return *products_; }
+    const std::vector<std::int32_t>& pattern_of() const { return pattern_; }
+
+   private:
+    template <int K>
+    Status run(const double* lambda, const std::vector<Direction>& directions, int order,
+               Sums& sums);
+
+    const Products* products_;
+    bool reml_;
+    Index k_, p_, w_, patterns_ = 0;
+    std::vector<std::int32_t> pattern_;  // of each level
+    Vector count_;                       // levels a pattern
+    Vector G_;                           // a pattern: k x k
+    // A pattern: for columns x <= y of [X y], sum_j c_jx c_jy', k x k, at pair(x, y).
+    Vector S_;
+    Vector D_;
+    Index pair(Index x, Index y) const { return y * (y + 1) / 2 + x; }
+    Index pairs() const { return w_ * (w_ + 1) / 2; }
+};
+
+}  // namespace pp

@@ -1,0 +1,224 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pp {
+
+namespace {
+
+// The engines' Objective in scaled coordinates.
+class Scaled : public Objective {
+   public:
+    explicit Scaled(Plan& plan) : plan_(plan) {}
+    const Layout& layout() const override { return plan_.layout(); }
+    void evaluate(const Basis& basis, const double* theta, int order, Evaluation& out) override {
+        plan_.evaluate_scaled(basis, theta, order, out);
+    }
+
+   private:
+    Plan& plan_;
+};
+
+}  // namespace
+
+Plan::Plan(std::shared_ptr<const Products> products, Layout layout, bool reml,
+           std::vector<std::vector<Index>> intercepts)
+    : products_(std::move(products)),
+      intercepts_(std::move(intercepts)),
+      layout_(std::move(layout)) {
+    const Products& P = *products_;
+    criterion_.reml = reml;
+    criterion_.n = P.n;
+    criterion_.p = P.p;
+    criterion_.sum_log_weights = P.sum_log_weights;
+    for (double s : P.transform.xscale) criterion_.log_det_basis -= std::log(s);
+    for (Index c = 0; c < P.p && !P.transform.mix.empty(); ++c)
+        criterion_.log_det_basis += std::log(std::fabs(P.transform.mix[c * (P.p + 1)]));
+    for (const Term& t : layout_.terms) {
+        const Index K = layout_.group_k[t.group];
+        Vector full(K * K), own(t.k * t.k), inverse(t.k * t.k);
+        random_basis(P.transform, t.group, K, intercepts_[t.group].data(), full.data());
+        for (Index c = 0; c < t.k; ++c)
+            std::copy_n(&full[t.offset + (t.offset + c) * K], t.k, &own[c * t.k]);
+        invert(own.data(), t.k, inverse.data());
+        T_.push_back(std::move(own));
+        T_inverse_.push_back(std::move(inverse));
+    }
+    if (P.groups.size() == 1) {
+        // Worth it where patterns * (k w)^2 < levels * k w^2 (M10).
+        const Index k = P.groups[0].k, limit = (P.groups[0].levels - 1) / (2 * k);
+        if (limit > 0 && PatternEngine::count(P, limit) > 0)
+            patterns_ = std::make_unique<PatternEngine>(P, reml);
+    }
+}
+
+BlockEngine& Plan::blocks() {
+    if (!blocks_) blocks_ = std::make_unique<BlockEngine>(products_, layout_, criterion_.reml);
+    return *blocks_;
+}
+
+void Plan::evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out) {
+    const Lambdas lambdas = make_lambdas(layout_, basis, theta);
+    const std::vector<Direction> directions =
+        order >= kGradient ? make_directions(layout_, basis) : std::vector<Direction>{};
+    if (patterns_ && order < kExact && order != kSolution) {
+        out.status = patterns_->evaluate(lambdas, directions, order, sums_);
+    } else if (order == kExact && blocks().eliminated() > 1) {
+        if (!exact_)
+            exact_ = std::make_unique<BlockEngine>(products_, layout_, criterion_.reml, true);
+        out.status = exact_->evaluate(lambdas, directions, order, sums_);
+    } else {
+        out.status = blocks().evaluate(lambdas, directions, order, sums_);
+        if (out.status == Status::ok && order >= kSolution)
+            keep_state(lambdas);
+        else
+            state_.clear();
+    }
+    if (out.status != Status::ok) {
+        out.value = INFINITY;
+        return;
+    }
+    assemble(criterion_, directions, sums_, order, out);
+}
+
+Evaluation Plan::evaluate(const Vector& theta, int order) {
+    Evaluation out;
+    evaluate_scaled(T_inverse_, theta.data(), order, out);
+    return out;
+}
+
+Vector Plan::transform_psi(const Vector& theta, bool inverse) const {
+    Vector out(theta.size());
+    const Basis identity = identity_basis(layout_);
+    for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+        const Term& t = layout_.terms[i];
+        // lambda on the basis T (or T^-1) is T lambda: its Psi, factored in plain coordinates.
+        const Vector psi = term_psi(t, inverse ? T_inverse_[i] : T_[i], &theta[t.theta]);
+        factor_term(t, identity[i], psi, &out[t.theta]);
+    }
+    return out;
+}
+
+Vector Plan::to_user(const Vector& scaled) const { return transform_psi(scaled, false); }
+Vector Plan::to_scaled(const Vector& user) const { return transform_psi(user, true); }
+
+Minimum Plan::minimise(const Vector* start, const NewtonOptions& options) {
+    Scaled objective(*this);
+    return newton(objective, start ? to_scaled(*start) : moment_start(), options);
+}
+
+// Brings the block engine to these lambdas, up to signs and rotations of their columns.
+bool Plan::ensure_state(const Lambdas& lambdas) {
+    bool same = !state_.empty();
+    for (std::size_t g = 0; same && g < lambdas.size(); ++g) {
+        const Index k = layout_.group_k[g];
+        double top = 0, gap = 0;
+        for (Index b = 0; b < k; ++b)
+            for (Index a = 0; a < k; ++a) {
+                double x = 0, y = 0;
+                for (Index c = 0; c < k; ++c) {
+                    x += lambdas[g][a + c * k] * lambdas[g][b + c * k];
+                    y += state_[g][a + c * k] * state_[g][b + c * k];
+                }
+                top = std::max(top, std::fabs(x));
+                gap = std::max(gap, std::fabs(x - y));
+            }
+        same = gap <= 1e-14 * top;
+    }
+    if (same) return true;
+    const Status status = blocks().evaluate(lambdas, {}, kSolution, sums_);
+    state_.clear();
+    if (status == Status::ok) keep_state(lambdas);
+    return status == Status::ok;
+}
+
+void Plan::keep_state(const Lambdas& lambdas) {
+    state_ = lambdas;
+    state_logdet_L_ = sums_.logdet_L;
+    state_logdet_RX_ = sums_.logdet_RX;
+    state_rss_ = sums_.rss;
+}
+
+Solution Plan::solve(const Vector& theta) {
+    Solution out;
+    const Lambdas lambdas = make_lambdas(layout_, T_inverse_, theta.data());
+    if (!ensure_state(lambdas)) return out;
+    const Products& P = *products_;
+    const Index p = P.p;
+    out.ok = true;
+    out.logdet_L = state_logdet_L_;
+    out.rss = state_rss_;
+    out.scale = state_rss_ / criterion_.nu();
+    out.logdet_RX = state_logdet_RX_ - 2 * criterion_.log_det_basis;
+    out.value = objective(criterion_, state_logdet_L_, state_logdet_RX_, state_rss_);
+    Vector A(p * p), scaled = blocks().inverse_information(), half(p * p, 0.0);
+    out.beta.resize(p);
+    fixed_basis(P.transform, p, A.data(), out.beta.data());
+    for (Index c = 0; c < p; ++c) axpy(blocks().beta()[c], &A[c * p], out.beta.data(), p);
+    out.information_inverse.assign(p * p, 0.0);  // A V A'
+    for (Index c = 0; c < p; ++c)
+        for (Index l = 0; l < p; ++l) axpy(scaled[l + c * p], &A[l * p], &half[c * p], p);
+    for (Index c = 0; c < p; ++c)
+        for (Index l = 0; l < p; ++l)
+            axpy(A[c + l * p], &half[l * p], &out.information_inverse[c * p], p);
+    for (std::size_t g = 0; g < P.groups.size(); ++g) {
+        const Index k = P.groups[g].k, J = P.groups[g].levels;
+        const Vector b = blocks().random_effects(static_cast<Index>(g)),
+                     s = blocks().scores(static_cast<Index>(g));
+        Vector user(J * k, 0.0), u(J * k, 0.0);
+        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+            const Term& t = layout_.terms[i];
+            if (t.group != static_cast<Index>(g)) continue;
+            for (Index j = 0; j < J; ++j)  // b = T b~
+                for (Index c = 0; c < t.k; ++c)
+                    axpy(b[j * k + t.offset + c], &T_[i][c * t.k], &user[j * k + t.offset], t.k);
+        }
+        for (Index j = 0; j < J; ++j) multiply_transposed(lambdas[g], &s[j * k], k, &u[j * k]);
+        out.ussq += dot(u.data(), u.data(), J * k);
+        out.b.push_back(std::move(user));
+        out.u.push_back(std::move(u));
+    }
+    return out;
+}
+
+void Plan::multiply_transposed(const Vector& a, const double* x, Index k, double* out) {
+    for (Index c = 0; c < k; ++c) out[c] = dot(&a[c * k], x, k);
+}
+
+std::vector<Vector> Plan::conditional_covariances(const Vector& theta) {
+    const Lambdas lambdas = make_lambdas(layout_, T_inverse_, theta.data());
+    if (!ensure_state(lambdas)) return {};
+    std::vector<Vector> out = blocks().conditional_covariances();
+    state_.clear();  // the selected inverse has been overwritten by the one without X
+    for (std::size_t g = 0; g < out.size(); ++g) {
+        const Index k = layout_.group_k[g];
+        Vector T(k * k, 0.0), half(k * k);
+        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+            const Term& t = layout_.terms[i];
+            if (t.group != static_cast<Index>(g)) continue;
+            for (Index c = 0; c < t.k; ++c)
+                std::copy_n(&T_[i][c * t.k], t.k, &T[t.offset + (t.offset + c) * k]);
+        }
+        for (Index j = 0; j < Index(out[g].size()) / (k * k); ++j) {  // T V T'
+            double* V = &out[g][j * k * k];
+            std::fill(half.begin(), half.end(), 0.0);
+            for (Index c = 0; c < k; ++c)
+                for (Index l = 0; l < k; ++l) axpy(V[l + c * k], &T[l * k], &half[c * k], k);
+            std::fill_n(V, k * k, 0.0);
+            for (Index c = 0; c < k; ++c)
+                for (Index l = 0; l < k; ++l) axpy(T[c + l * k], &half[l * k], V + c * k, k);
+        }
+    }
+    return out;
+}
+
+Vector Plan::row_variances(const Vector& theta, Index rows, const std::vector<bool>& include,
+                           const std::vector<const std::int32_t*>& levels,
+                           const std::vector<Vector>& z, const double* x) {
+    const Lambdas lambdas = make_lambdas(layout_, T_inverse_, theta.data());
+    if (!ensure_state(lambdas)) return Vector(rows, NAN);
+    return blocks().row_variances(rows, include, levels, z, x);
+}
+
+}  // namespace pp

@@ -1,0 +1,78 @@
+// A linear mixed model ready to be evaluated, started, minimised and solved.
+#pragma once
+
+#include <memory>
+
+#include "blocks.hpp"
+#include "newton.hpp"
+#include "patterns.hpp"
+
+namespace pp {
+
+struct Solution {
+    bool ok = false;
+    double value = 0, logdet_L = 0, logdet_RX = 0, rss = 0, ussq = 0, scale = 0;
+    Vector beta, information_inverse;  // original coordinates; (X'V^-1 X)^-1, p x p
+    std::vector<Vector> b, u;          // a group: levels x k, level-major, original coordinates
+};
+
+class Plan {
+   public:
+    // intercepts[g][c]: the column of group g that is the intercept of column c's term, or -1.
+    Plan(std::shared_ptr<const Products> products, Layout layout, bool reml,
+         std::vector<std::vector<Index>> intercepts);
+
+    // theta in the user's coordinates.
+    Evaluation evaluate(const Vector& theta, int order);
+    Solution solve(const Vector& theta);
+    Minimum minimise(const Vector* start, const NewtonOptions& options);
+    Vector start() { return to_user(moment_start()); }
+    std::vector<Vector> conditional_covariances(const Vector& theta);
+    Vector row_variances(const Vector& theta, Index rows, const std::vector<bool>& include,
+                         const std::vector<const std::int32_t*>& levels,
+                         const std::vector<Vector>& z, const double* x);
+    // Several responses on the same rows: columns of theta, one a response (see patterns.hpp).
+    PatternEngine* patterns() { return patterns_.get(); }
+
+    const Layout& layout() const { return layout_; }
+    const Criterion& criterion() const { return criterion_; }
+    const Products& products() const { return *products_; }
+    const std::vector<std::vector<Index>>& intercepts() const { return intercepts_; }
+    // Columns of the dense Schur complement, y included.
+    Index dense_columns() {
+        return products_->groups.size() == 1 ? products_->p + 1 : blocks().dense_size();
+    }
+    // Is an evaluation cheap enough for one more not to matter?
+    bool is_small() {
+        double work = 0;
+        for (const auto& g : products_->groups) work += static_cast<double>(g.G.size());
+        const double m = static_cast<double>(dense_columns());
+        return work + m * m * m < 2e6;
+    }
+
+    // The objective in the scaled coordinates, on any basis: what the minimiser sees.
+    void evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out);
+    Vector moment_start() const;  // scaled coordinates
+    Vector to_user(const Vector& scaled) const;
+    Vector to_scaled(const Vector& user) const;
+
+   private:
+    static void multiply_transposed(const Vector& a, const double* x, Index k, double* out);
+    BlockEngine& blocks();
+    bool ensure_state(const Lambdas& lambdas);
+    void keep_state(const Lambdas& lambdas);
+    Vector transform_psi(const Vector& theta, bool inverse) const;
+
+    std::shared_ptr<const Products> products_;
+    std::vector<std::vector<Index>> intercepts_;
+    Layout layout_;
+    Criterion criterion_;
+    Basis T_, T_inverse_;  // a term: Z~ = Z T
+    std::unique_ptr<BlockEngine> blocks_, exact_;
+    std::unique_ptr<PatternEngine> patterns_;
+    Lambdas state_;  // lambdas of the block engine's last successful evaluation with a solution
+    double state_logdet_L_ = 0, state_logdet_RX_ = 0, state_rss_ = 0;
+    Sums sums_;
+};
+
+}  // namespace pp
