@@ -16,7 +16,7 @@ __all__ = ["MAX_TERMS", "Budget", "Factor", "Part", "Term", "Terms", "factor_of"
 
 MAX_TERMS = 500  # after expansion
 _MAX_VARIABLES = 1_000
-_MAX_WORK = 50_000  # pairs of terms met on the way: about 10 ms
+_MAX_WORK = 20_000  # pairs of terms met on the way: about 10 ms
 _MAX_POWER = 10
 
 TermSet = dict[int, None]

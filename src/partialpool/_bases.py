@@ -55,6 +55,13 @@ def learn(kind: str, options: Options, x: FloatArray, text: str) -> BasisState:
     chosen = dict(options)
     if kind in ("scale", "center"):
         return _learn_scale(kind, chosen, x, text)
+    # With the intercept, the columns are independent only on so many points.
+    least = width(kind, options) + (not chosen.get("intercept", False))
+    distinct = np.unique(x).size
+    if distinct < least:
+        raise DataError(
+            f"{text} needs at least {least} distinct values; its column has {distinct}."
+        )
     if kind == "poly":
         return () if chosen["raw"] else _learn_poly(int(chosen["degree"]), x, text)
     return _learn_spline(kind, chosen, x, text)
@@ -71,7 +78,7 @@ def apply(kind: str, options: Options, x: FloatArray, state: BasisState) -> Floa
             degree = int(dict(options)["degree"])
             return np.stack([x**k for k in range(1, degree + 1)], axis=1)
         return _poly(x, *state)
-    return _spline(kind, x, state)
+    return _spline(kind, dict(options), x, state)
 
 
 def _learn_scale(kind: str, chosen: Mapping[str, Any], x: FloatArray, text: str) -> BasisState:
@@ -88,11 +95,6 @@ def _learn_scale(kind: str, chosen: Mapping[str, Any], x: FloatArray, text: str)
 
 
 def _learn_poly(degree: int, x: FloatArray, text: str) -> BasisState:
-    distinct = np.unique(x).size
-    if distinct <= degree:
-        raise DataError(
-            f"{text} needs more than {degree} distinct values; its column has {distinct}."
-        )
     # Stieltjes' procedure on the normalised polynomials: columns stay of unit length, so neither
     # the scale of x nor the degree can overflow. R's columns, with R's signs.
     before, now = np.zeros_like(x), np.full_like(x, x.size**-0.5)
@@ -132,13 +134,13 @@ def _learn_spline(kind: str, chosen: Mapping[str, Any], x: FloatArray, text: str
         _formulaic(kind, x, chosen, state)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise DataError(f"{text} cannot be built on these values: {error}") from None
-    state["options"] = tuple(sorted(chosen.items()))
     return tuple(sorted((key, _frozen(value)) for key, value in state.items()))
 
 
-def _spline(kind: str, x: FloatArray, state: BasisState) -> FloatArray:
-    known = {key: _thawed(value) for key, value in state}
-    chosen = dict(known.pop("options"))
+def _spline(kind: str, chosen: Mapping[str, Any], x: FloatArray, state: BasisState) -> FloatArray:
+    known = dict(state)
+    if kind == "cr":
+        known["constraints"] = np.array(known["constraints"])
     return _formulaic(kind, x, chosen, known)
 
 
@@ -177,14 +179,6 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_frozen(v) for v in value)
     return value
-
-
-def _thawed(value: Any) -> Any:
-    return (
-        np.array(value)
-        if isinstance(value, tuple) and value and isinstance(value[0], tuple)
-        else value
-    )
 
 
 def check(name: str, options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

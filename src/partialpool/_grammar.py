@@ -47,6 +47,12 @@ class Program(NamedTuple):
     steps: tuple[Step, ...]
     names: tuple[str, ...]
 
+    @property
+    def is_single(self) -> bool:
+        """Whether its value is one number a row: not a factor, a basis or a pair."""
+        op, arg, _ = self.steps[-1]
+        return op not in ("categorical", "cbind") and (op != "basis" or arg[0] not in MULTIPLE)
+
 
 class ExpressionParser(ArgumentReader):
     """Reads expressions from a list of tokens.
@@ -83,7 +89,7 @@ class ExpressionParser(ArgumentReader):
         self._expression()
         self._expect(")")
         program = self._finish(start + 2)
-        if program.steps[-1].op in ("categorical", "cbind"):
+        if not program.is_single:
             fail("An offset is a number a row.", self.formula, self.tokens[start].position)
         return program, self.at
 

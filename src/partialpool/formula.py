@@ -169,7 +169,11 @@ def _tilde(tokens: list[Token], text: str, required: bool) -> int:
     if required and not at[0]:
         fail("There is no response on the left of '~'.", text, tokens[0].position)
     if at[0] == end - 1:
-        fail("There is nothing on the right of '~'; write 1 for the intercept alone.", text, end)
+        fail(
+            "There is nothing on the right of '~'; write 1 for the intercept alone.",
+            text,
+            tokens[end].position,
+        )
     return at[0]
 
 
@@ -179,8 +183,7 @@ def _response(tokens: list[Token], tilde: int, text: str) -> tuple[Factor, Progr
     if tokens[0].kind == "dot" and tilde == 1:
         fail("'.' cannot be the response.", text, tokens[0].position)
     program = ExpressionParser(tokens, text).whole(0, tilde)
-    last = program.steps[-1]
-    if last.op == "categorical" or (last.op == "basis" and last.arg[0] in ("poly", "bs", "cr")):
+    if not program.is_single and program.steps[-1].op != "cbind":
         fail("This cannot be a response.", text, tokens[0].position)
     return factor_of(tokens, 0, tilde, program), program
 
