@@ -7,8 +7,6 @@ plain columns (:class:`Columns`), so that Python and R are given the same number
 from __future__ import annotations
 
 import csv
-import gzip
-import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +17,7 @@ import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Where a bundled table may lie, most specific first; ".gz" and ".xz" copies are tried as well.
-TABLE_FOLDERS = (
-    ROOT / "src" / "partialpool" / "datasets",
-    ROOT / "src" / "partialpool" / "datasets" / "data",
-    ROOT / "tests" / "reference" / "data",
-    ROOT / "tests" / "data",
-)
+TABLES = ROOT / "src" / "partialpool" / "datasets" / "data"
 
 
 @dataclass(frozen=True)
@@ -84,40 +76,26 @@ class Case:
 # ------------------------------------------------------------------------------ bundled tables
 
 
-def table_path(name: str) -> Path:
-    """Path of a bundled table, compressed or not.
-
-    Raises
-    ------
-    FileNotFoundError
-        When no folder of ``TABLE_FOLDERS`` has it.
-    """
-    for folder in TABLE_FOLDERS:
-        for ending in (".csv", ".csv.gz", ".csv.xz"):
-            path = folder / f"{name}{ending}"
-            if path.exists():
-                return path
-    folders = ", ".join(str(folder.relative_to(ROOT)) for folder in TABLE_FOLDERS)
-    raise FileNotFoundError(f"No table {name}.csv (or .gz, .xz) in {folders}.")
-
-
 def read_table(name: str, **kinds: str) -> Columns:
-    """Read the named columns of a bundled table.
+    """Read columns of a bundled table.
 
     Parameters
     ----------
     name : str
     **kinds : str
-        Column name to ``"float"``, ``"int"``, ``"category"`` or ``"str"``.
+        Column name (``class_`` for ``class``) to ``"float"``, ``"int"``, ``"category"``, ``"str"``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such table.
     """
-    path = table_path(name)
-    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
-    with openers.get(path.suffix, open)(path, "rt", newline="") as stream:
+    with open(TABLES / f"{name}.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     columns: Columns = {}
-    for column, kind in kinds.items():
-        text = [row[column.rstrip("_")] for row in rows]
-        columns[column.rstrip("_")] = _column(text, kind)
+    for keyword, kind in kinds.items():
+        column = keyword.rstrip("_")
+        columns[column] = _column([row[column] for row in rows], kind)
     return columns
 
 
@@ -157,7 +135,13 @@ def pastes() -> Columns:
 
 
 def inst_eval() -> Columns:
-    return read_table("InstEval", y="int", service="int", s="int", d="int", dept="int")
+    """Ratings as a CSV reader gives them: every column integers."""
+    path = ROOT / "tests" / "reference" / "data" / "InstEval.npz"
+    with np.load(path) as stored:
+        columns: Columns = {"y": stored["y"].astype(np.int64)}
+        for name in ("service", "s", "d", "dept"):
+            columns[name] = stored[f"{name}.levels"].astype(np.int64)[stored[name]]
+    return columns
 
 
 # ---------------------------------------------------------------------------- seeded simulators

@@ -51,8 +51,11 @@ class Limits:
             os.sched_setaffinity(0, {self.cpu})
         resource.setrlimit(resource.RLIMIT_AS, (self.memory, self.memory))
 
-    def popen(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **ONE_THREAD}
+    def popen(
+        self, command: list[str], environment: dict[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a program under these limits; `environment` is added to ours."""
+        environment = {**os.environ, **ONE_THREAD, **(environment or {})}
         return subprocess.Popen(command, env=environment, preexec_fn=self.apply, **options)
 
 
@@ -63,12 +66,18 @@ class Worker:
     ----------
     command : list of str
     limits : Limits
+    environment : dict
+        Variables added to those of this process.
     """
 
-    def __init__(self, command: list[str], limits: Limits) -> None:
+    def __init__(self, command: list[str], limits: Limits, environment: dict[str, str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = limits.popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+            command,
+            environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
         )
         self._buffer = b""
 

@@ -52,6 +52,7 @@ class Plan:
     python: str
     rivals_python: str
     rscript: str | None
+    r_environment: dict[str, str]
     packages: tuple[str, ...]
     cases: tuple[Case, ...]
     limit: float
@@ -71,7 +72,8 @@ class Plan:
         else:
             program = [self.interpreter(package), str(HERE / "worker.py")]
             arguments = [package, case.name, str(folder)]
-        return Worker([*program, *arguments], self.limits)
+        environment = self.r_environment if package == LME4 else {}
+        return Worker([*program, *arguments], self.limits, environment)
 
 
 def say(text: str) -> None:
@@ -238,8 +240,9 @@ def run_in_turn(plan: Plan, commands: dict[str, list[str]], repeats: int) -> dic
             if name in failed:
                 continue
             begin = time.perf_counter()
+            environment = plan.r_environment if command[0] == plan.rscript else {}
             process = plan.limits.popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command, environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             try:
                 code = process.wait(plan.limit)
@@ -270,6 +273,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--packages", help=f"of: {','.join(PACKAGES)}")
     parser.add_argument("--rivals-python", default=sys.executable, metavar="PATH")
     parser.add_argument("--rscript", default=shutil.which("Rscript"), metavar="PATH")
+    parser.add_argument(
+        "--r-preload", default="", metavar="LIBRARIES", help="a faster BLAS for R (LD_PRELOAD)"
+    )
     parser.add_argument("--limit", type=float, default=60.0, help="seconds a fit may take")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each package")
     parser.add_argument("--turn", type=float, default=0.25, help="seconds a turn")
@@ -300,6 +306,7 @@ def make_plan(options: argparse.Namespace) -> Plan:
         python=sys.executable,
         rivals_python=options.rivals_python,
         rscript=options.rscript,
+        r_environment={"LD_PRELOAD": options.r_preload} if options.r_preload else {},
         packages=packages,
         cases=tuple(by_name[name] for name in wanted),
         limit=options.limit,

@@ -68,7 +68,8 @@ do <- function(command) {
       begin <- as.numeric(Sys.time())
       fitted <- lme4::lmer(state$formula, state$data)
       seconds <- as.numeric(Sys.time()) - begin
-      blas <- basename(extSoftVersion()[["BLAS"]])
+      blas <- normalizePath(extSoftVersion()[["BLAS"]])
+      blas <- if (grepl("openblas", blas)) "OpenBLAS" else paste("BLAS", basename(blas))
       version <- paste0(packageVersion("lme4"), " (R ", getRversion(), ", ", blas, ")")
       state$fitted <- fitted
       say("\"ok\":true", sprintf("\"first\":%.17g", seconds), paste0("\"version\":", quoted(version)),
