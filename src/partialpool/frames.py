@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from . import table as tables
 from ._core import fill
+from ._errors import UnavailableError
 from ._types import FloatArray
 from .estimates import sigma
 from .ols import OlsRecord
@@ -19,14 +22,17 @@ if TYPE_CHECKING:
     Record: TypeAlias = OlsRecord | LmmRecord
 
 __all__ = [
+    "Labels",
     "by_row",
     "by_term",
     "fixed_matrix",
     "limits",
     "one_line",
     "prediction",
+    "restored",
     "square",
     "theta",
+    "without_data",
 ]
 
 _FORMULA = 60  # characters of a formula in a repr
@@ -108,9 +114,49 @@ def prediction(record: Record, found: Prediction, data: Any) -> Any:
     if found.lower is not None and found.upper is not None:
         columns |= {"lower": found.lower, "upper": found.upper}
     if data is not None:
-        return tables.of(data).like(columns)
-    if record.table is None or record.rows.kept is not None:
+        return tables.of(data).like(columns, by_row=True)
+    if record.table is None or record.table.index is not None or record.rows.kept is not None:
         import pandas as pd
 
         return pd.DataFrame(columns, index=used_index(record))
     return record.table.like(columns)
+
+
+class Labels:
+    """What is kept of the user's table in a pickle: its size and the labels of its rows.
+
+    Without them values a row of an unpickled fit would be numbered from 0, and pandas would match
+    them with the wrong rows of the data without a word.
+    """
+
+    __slots__ = ("index", "names", "nrows")
+    native = None
+
+    def __init__(self, nrows: int, names: tuple[str, ...], index: Any) -> None:
+        self.nrows, self.names, self.index = nrows, names, index
+
+    def like(self, columns: Mapping[str, Any], *, by_row: bool = False) -> pd.DataFrame:
+        """A pandas frame."""
+        import pandas as pd
+
+        return pd.DataFrame(dict(columns), index=self.index if by_row else None)
+
+    def augment(self, columns: Mapping[str, Any], kept: Any = None) -> NoReturn:
+        """Not without the data."""
+        raise UnavailableError(
+            "augment() needs the data, which a pickled model leaves behind. Fit again, or put "
+            "fittedvalues and resid() beside the data yourself."
+        )
+
+
+def without_data(record: Record) -> tuple[Record, Labels | None]:
+    """The record as it is pickled, and the labels of its data."""
+    table = record.table
+    if table is None or isinstance(table, Labels):
+        return replace(record, table=None), table
+    return replace(record, table=None), Labels(table.nrows, table.names, table.index)
+
+
+def restored(record: Record, labels: Labels | None) -> Record:
+    """The record of a pickle with its labels."""
+    return replace(record, table=labels)

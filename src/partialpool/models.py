@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import diagnostics, effects, estimates, frames, ols, options, varcorr
 from . import predict as predictions
@@ -42,7 +42,13 @@ class _Model:
         raise AttributeError(f"A fitted model is frozen: {name!r} cannot be deleted.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._record,)
+        return _restore, (type(self), *frames.without_data(self._record))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # frozen, and its arrays are its own
 
     def __repr__(self) -> str:
         return frames.one_line(self._record)
@@ -256,6 +262,10 @@ class _Model:
         from .report import tidy
 
         return tidy.augment(self._record)
+
+
+def _restore(kind: type[_Model], record: Any, labels: Any) -> _Model:
+    return kind(frames.restored(record, labels))
 
 
 class LinearModel(_Model):

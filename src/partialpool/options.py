@@ -54,11 +54,12 @@ def changed(record: Record, formula: str | None, changes: dict[str, Any]) -> dic
         raise SpecificationError(
             f"update() got {', '.join(unknown)}; it takes: data, {', '.join(old)}."
         )
-    if "data" not in changes and record.table is None:
+    data = None if record.table is None else record.table.native
+    if "data" not in changes and data is None:
         raise SpecificationError(
             "update(): a model that was pickled no longer has its data. Give update(data=...)."
         )
-    new = old | {"data": None if record.table is None else record.table.native} | changes
+    new = old | {"data": data} | changes
     for name in ("weights", "offset"):
         if name not in changes and new[name] == "(array)":
             new[name] = _array(record, name, "data" in changes)
