@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_READABLE = (".csv", ".parquet")
 _WIDE = 150  # columns of a terminal from which two summaries stand beside each other
 
 _EXAMPLES = """\
@@ -160,7 +159,7 @@ def _fit(options: argparse.Namespace) -> None:
         )
     data = _data(options.data)
     fit: Model
-    if _has_bar(options.formula, parse):
+    if parse(options.formula).bars:
         fit = lmer(options.formula, data, reml=not options.ml, weights=options.weights)
     elif options.ml:
         raise SpecificationError(
@@ -176,10 +175,6 @@ def _fit(options: argparse.Namespace) -> None:
         print(fit.summary().as_json())
     else:
         print(fit.summary())
-
-
-def _has_bar(formula: str, parse: Any) -> bool:
-    return bool(parse(formula).bars)
 
 
 def _print_csv(fit: Model, effects: list[str]) -> None:
@@ -205,39 +200,17 @@ def _write_csv(rows: Iterable[Sequence[object]]) -> None:
 
 
 def _data(text: str) -> Any:
-    """A path that exists, or a bundled data set."""
-    suffix = os.path.splitext(text)[1].lower()
-    if os.path.isdir(text):
-        raise DataError(f"{text!r} is a folder. Name a .csv or .parquet file in it.")
-    if os.path.isfile(text):
-        if suffix not in _READABLE:
-            raise DataError(
-                f"{text!r} ends in {suffix or 'nothing'!r}. Data come from a .csv or .parquet file."
-            )
+    """A path, which the table reads and complains about, or a bundled data set."""
+    if os.path.splitext(text)[1] or os.path.dirname(text):
         return text
-    if suffix or os.path.dirname(text):
-        raise DataError(f"There is no file {text!r}{_closest(text)}")
     from . import datasets
 
     try:
         return datasets.load(text)
     except DataError as error:
+        if os.path.exists(text):
+            return text
         raise DataError(f"{error} Or name a .csv or .parquet file.") from None
-
-
-def _closest(path: str) -> str:
-    """Files beside the missing one whose names are near."""
-    import difflib
-
-    folder = os.path.dirname(path)
-    try:
-        names = os.listdir(folder or ".")
-    except OSError:
-        return f": there is no folder {folder!r}."
-    near = difflib.get_close_matches(os.path.basename(path), names, n=3)
-    if not near:
-        return " (looked in the current folder)." if not os.path.isabs(path) else "."
-    return f". Did you mean {' or '.join(repr(os.path.join(folder, n)) for n in near)}?"
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -96,17 +96,21 @@ def _table(table: Table) -> str:
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     legend = f'\n<p class="pp-legend">{escape(table.legend)}</p>' if table.legend else ""
     body = "\n".join(_row(table, row) for row in table.rows())
-    heads = [width(text) for f in table.visible[: table.headers] for text in f.shown]
     # Names may break anywhere, but not to a sliver on a narrow page: then the table scrolls.
-    least = f' style="min-width:{min(max(heads), _NAME)}ch"' if heads else ""
+    names = table.fields[0].shown if table.headers == 1 else ()
+    least = f' style="min-width:{min(max(map(width, names)), _NAME)}ch"' if names else ""
     return (
-        f'<div class="pp-scroll"><table>{caption}\n<thead><tr>{_heading(table, least)}</tr></thead>\n'
+        f'<div class="pp-scroll"><table>{caption}\n'
+        f"<thead><tr>{_heading(table, least)}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody></table>{legend}</div>"
     )
 
 
 def _heading(table: Table, least: str) -> str:
-    """Column headings; a nameless column of numbers shares its left neighbour's heading."""
+    """Column headings; a nameless column of numbers shares its left neighbour's heading.
+
+    `least` is an attribute of the first.
+    """
     spans: list[tuple[str, bool, int]] = []
     for field in table.visible:
         if spans and not field.label and field.numeric:
@@ -114,13 +118,13 @@ def _heading(table: Table, least: str) -> str:
             spans.append((label, text, count + 1))
         else:
             spans.append((field.label, not field.numeric, 1))
-    cells = []
+    cells: list[str] = []
     for label, text, count in spans:
         kind = ' class="pp-text"' if text else ""
         wide = f' colspan="{count}"' if count > 1 else ""
-        cell = f'th scope="col"{kind}{wide}>{escape(label)}</th' if label else f"td{kind}></td"
-        cells.append(f"<{cell}>")
-    return "".join(cells).replace(">", f"{least}>", 1) if table.headers == 1 else "".join(cells)
+        more = kind + wide + (least if not cells else "")
+        cells.append(f'<th scope="col"{more}>{escape(label)}</th>' if label else f"<td{more}></td>")
+    return "".join(cells)
 
 
 def _row(table: Table, row: tuple[str, ...]) -> str:

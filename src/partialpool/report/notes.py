@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..ols import OlsRecord
 from . import quantities
 from .structure import Note
 
 if TYPE_CHECKING:
+    from ..lmm import LmmRecord
     from .quantities import Record, VarianceBlock
 
 __all__ = ["loud", "many_correlations", "quiet", "singular", "why_left_out"]
@@ -22,7 +24,7 @@ _SMALL = 1e-4  # inherited from lme4: a diagonal of the relative factor below th
 _SAME = 1e-6  # derived: eigenvalues of a correlation matrix below this are rounding of zero
 
 
-def loud(record: Record) -> tuple[Note, ...]:
+def loud(record: LmmRecord) -> tuple[Note, ...]:
     """What must be read before any number: the optimum is not certified."""
     optimum = record.optimum
     if optimum.converged and optimum.kkt:
@@ -39,7 +41,7 @@ def loud(record: Record) -> tuple[Note, ...]:
 
 def quiet(record: Record) -> tuple[Note, ...]:
     """Remarks at the end: singular terms, dropped columns."""
-    found = list(singular(record)) if record.spec.kind != "lm" else []
+    found = [] if isinstance(record, OlsRecord) else list(singular(record))
     dropped = quantities.dropped_columns(record)
     if dropped:
         parts = "; ".join(
@@ -54,7 +56,7 @@ def quiet(record: Record) -> tuple[Note, ...]:
     return tuple(found)
 
 
-def singular(record: Record) -> tuple[Note, ...]:
+def singular(record: LmmRecord) -> tuple[Note, ...]:
     """A note for each term whose estimated covariance has no variance in some direction."""
     texts = (_singular_term(term) for term in quantities.variance_blocks(record))
     return tuple(Note("info", "singular", text) for text in texts if text)

@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import estimates, varcorr
 from .._types import FloatArray
+from ..ols import OlsRecord
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
-    from ..ols import OlsRecord
 
     Record: TypeAlias = OlsRecord | LmmRecord
 
@@ -71,7 +71,7 @@ def criteria(record: Record) -> dict[str, Any]:
         "aic": estimates.aic(record),
         "bic": estimates.bic(record),
     }
-    if record.spec.kind == "lm":
+    if isinstance(record, OlsRecord):
         out["deviance"] = estimates.deviance(record)
         out["df_resid"] = estimates.df_resid(record)
         out["rsquared"], out["rsquared_adj"] = estimates.r_squared(record)
@@ -114,6 +114,6 @@ def residual_quantiles(record: Record) -> tuple[float, ...]:
     """Minimum, quartiles, maximum: scaled residuals of a mixed model, weighted ones of ``lm``."""
     from ..diagnostics import residuals
 
-    values = residuals(record, "pearson" if record.spec.kind == "lm" else "scaled")
+    values = residuals(record, "pearson" if isinstance(record, OlsRecord) else "scaled")
     with np.errstate(invalid="ignore"):
         return tuple(np.quantile(values, (0.0, 0.25, 0.5, 0.75, 1.0)).tolist())

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import estimates
+from ..ols import OlsRecord
 from . import notes, quantities
 from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, signif_code
 from .structure import Block, Fact, Facts, Field, Report, Table
 
 if TYPE_CHECKING:
+    from ..lmm import LmmRecord
     from .quantities import Record
 
 __all__ = [
@@ -48,13 +50,13 @@ def report(record: Record) -> Report:
     Report
     """
     fixed = [coefficients(record)] if record.names else []
-    if record.spec.kind == "lm":
-        blocks = (about(record), residuals(record), *fixed, fit_facts(record))
-        return Report("Linear model fit by least squares", "lm", blocks + notes.quiet(record))
+    if isinstance(record, OlsRecord):
+        blocks: tuple[Block, ...] = (about(record), residuals(record), *fixed, fit_facts(record))
+        return Report("Linear model fit by least squares", "lm", (*blocks, *notes.quiet(record)))
     head = (*notes.loud(record), about(record), criteria(record), residuals(record))
     body = (random_effects(record), size(record), *fixed, *_correlation_or_note(record))
     title = f"Linear mixed model fit by {'REML' if record.spec.reml else 'maximum likelihood'}"
-    return Report(title, "lmer", head + body + notes.quiet(record))
+    return Report(title, "lmer", (*head, *body, *notes.quiet(record)))
 
 
 def about(record: Record) -> Facts:
@@ -89,7 +91,7 @@ def coefficients(record: Record) -> Table:
         Field("std_error", "Std. Error", tuple(se.tolist()), shown_se),
         Field("statistic", "t value", tuple(t.tolist()), column(t.tolist(), decimals=3)),
     ]
-    if record.spec.kind != "lm":
+    if not isinstance(record, OlsRecord):
         return Table("fixed_effects", "Fixed effects", tuple(fields))
     p = estimates.t_p_values(record).tolist()
     dfs = tuple(estimates.residual_df(record).tolist())
@@ -103,7 +105,7 @@ def coefficients(record: Record) -> Table:
     return Table("fixed_effects", "Coefficients", tuple(fields), legend=legend)
 
 
-def random_effects(record: Record) -> Table:
+def random_effects(record: LmmRecord) -> Table:
     """Variances and standard deviations of the random effects and of the residual.
 
     A row a term's column, most levels first, the residual last; ``corr_1``, ``corr_2``, ... are the
@@ -151,14 +153,14 @@ def residuals(record: Record) -> Table:
         Field(k, label, (v,), (text,))
         for k, label, v, text in zip(keys, labels, values, shown, strict=True)
     )
-    if record.spec.kind != "lm":
+    if not isinstance(record, OlsRecord):
         title = "Scaled residuals"
     else:
         title = "Residuals" if record.rows.weights is None else "Weighted residuals"
     return Table("residuals", title, fields, headers=0, single=True)
 
 
-def criteria(record: Record) -> Block:
+def criteria(record: LmmRecord) -> Block:
     """REML criterion, or AIC, BIC, log-likelihood and deviance of a fit by maximum likelihood."""
     c = quantities.criteria(record)
     if record.spec.reml:
@@ -176,7 +178,7 @@ def criteria(record: Record) -> Block:
     return Table("criteria", "", fields, headers=0, single=True)
 
 
-def size(record: Record) -> Facts:
+def size(record: LmmRecord) -> Facts:
     """Observations, and levels of each grouping factor, most levels first."""
     nobs = int(record.rows.nobs)
     levels = quantities.group_sizes(record)
@@ -188,7 +190,7 @@ def size(record: Record) -> Facts:
     return Facts("size", items, inline=True)
 
 
-def fit_facts(record: Record) -> Facts:
+def fit_facts(record: OlsRecord) -> Facts:
     """Residual standard error, R-squared and F-test of a linear model."""
     c = quantities.criteria(record)
     df = int(record.df_resid)
@@ -274,7 +276,7 @@ def _one(value: float) -> str:
     return f"{value:.1f}" if abs(value) < 1e12 else f"{value:.6e}"
 
 
-def _correlation_or_note(record: Record) -> list[Block]:
+def _correlation_or_note(record: LmmRecord) -> list[Block]:
     p = len(record.kept)
     if p < 2:
         return []

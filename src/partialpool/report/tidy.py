@@ -205,4 +205,4 @@ def _frame(record: Record, columns: dict[str, list[Any]]) -> Any:
 
 
 def _array(key: str, values: list[Any]) -> Any:
-    return np.array(values, dtype=object if key in _TEXT else None)
+    return values if key in _TEXT else np.array(values)
