@@ -176,7 +176,8 @@ def latin_square(columns: int, subjects: int = 56, items: int = 32, seed: int = 
 
     Subject i sees item j once, in condition (i + j) mod 8 of the eight combinations of S, P, L
     (coded -1, +1): a Latin square repeated. Subjects and items each have ``columns`` correlated
-    random effects of full rank.
+    random effects of full rank. Products are columns of their own (SP, SL, PL, SPL), since not
+    every package takes interactions before a bar.
 
     Parameters
     ----------
@@ -199,7 +200,8 @@ def latin_square(columns: int, subjects: int = 56, items: int = 32, seed: int = 
         "subj": Labels(subject.astype(np.int32), _names("s", subjects), "category"),
         "item": Labels(item.astype(np.int32), _names("i", items), "category"),
     }
-    return {"y": y, "S": s, "P": p, "L": ell, **labels}
+    names = ("S", "P", "L", "SP", "SL", "PL", "SPL")
+    return {"y": y, **dict(zip(names, design[:, 1:].T.copy(), strict=True)), **labels}
 
 
 def _names(prefix: str, count: int) -> tuple[str, ...]:
@@ -210,6 +212,7 @@ def _names(prefix: str, count: int) -> tuple[str, ...]:
 
 SLEEPSTUDY = {"formula": "Reaction ~ Days", "groups": "Subject", "re_formula": "~Days"}
 MPG = {"formula": "hwy ~ displ + year", "groups": "class"}
+PRODUCTS = "S + P + L + SP + SL + PL + SPL"
 NO_CROSSED_SLOPES = "no correlated effects in crossed terms"
 
 CASES = (
@@ -317,7 +320,7 @@ CASES = (
     Case(
         "two 4 x 4",
         lambda: latin_square(4),
-        "y ~ S * P * L + (S + P + L | subj) + (S + P + L | item)",
+        f"y ~ {PRODUCTS} + (S + P + L | subj) + (S + P + L | item)",
         40e-3,
         NO_CROSSED_SLOPES,
         ("subj", "item"),
@@ -326,7 +329,7 @@ CASES = (
     Case(
         "two 8 x 8",
         lambda: latin_square(8),
-        "y ~ S * P * L + (S * P * L | subj) + (S * P * L | item)",
+        f"y ~ {PRODUCTS} + ({PRODUCTS} | subj) + ({PRODUCTS} | item)",
         0.3,
         NO_CROSSED_SLOPES,
         ("subj", "item"),
