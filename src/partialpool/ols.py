@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,13 +172,9 @@ def refit(record: OlsRecord, y: Any) -> OlsRecord:
     if not np.isfinite(response).all():
         row = int(np.flatnonzero(~np.isfinite(response))[0])
         raise DataError(f"refit(y): y[{row}] is {response[row]}; every value must be finite.")
-    rows = _with_response(record.rows, response)
+    response.flags.writeable = False
+    rows = record.rows._replace(y=response)
     return from_rows(rows, spec=record.spec, schema=record.schema, table=record.table)
-
-
-def _with_response(rows: Rows, y: FloatArray) -> Rows:
-    y.flags.writeable = False
-    return rows._replace(y=y) if hasattr(rows, "_replace") else replace(rows, y=y)
 
 
 def _shown(option: Any) -> str | None:

@@ -13,17 +13,22 @@ import numpy as np
 
 from . import design
 from . import formula as formulas
+from . import table as tables
 from ._core import fill, linear
 from ._core import random as random_sum
 from ._errors import FormulaError, SpecificationError
-from ._types import BoolArray, Column, FloatArray, RandomTerm
+from ._types import BoolArray, Column, FloatArray, Group
+from .coding import expand
 from .estimates import check_level, covariance, quantile, sigma
 from .ols import OlsRecord
+from .schema import plan_of
 
 if TYPE_CHECKING:
     from .design import Rows
     from .formula import Bar
     from .lmm import LmmRecord
+    from .schema import GroupSchema
+    from .table import Table
 
     Record: TypeAlias = OlsRecord | LmmRecord
 
@@ -103,7 +108,7 @@ def predict(
     if data is None:
         rows = record.rows
     else:
-        rows = _new_rows(record, data, chosen=chosen, new_levels=new_levels, interval=interval)
+        rows = _new_rows(record, data, chosen=chosen, new_levels=new_levels)
     fit = _mean(record, rows, chosen)
     if not se and interval is None:
         return Prediction(fit)
@@ -159,72 +164,47 @@ def chosen_columns(record: Record, random: str | None) -> Chosen:
         raise SpecificationError(f"random={random!r}: a linear model has no random effects.")
     chosen = [[False] * len(t.columns) for t in terms]
     parsed = formulas.parse_random(random)
-    for bar in parsed.bars:
-        _choose(bar, terms, chosen, random)
+    if not parsed.bars:
+        raise FormulaError(
+            "There is no bar such as (1 | g) in it; random='none' asks for the population.", random
+        )
+    for bar, keys in zip(parsed.bars, plan_of(parsed).bars, strict=True):
+        _choose(bar, keys, record, chosen, random)
     return tuple(tuple(c) for c in chosen)
 
 
-def _choose(bar: Bar, terms: tuple[RandomTerm, ...], chosen: list[list[bool]], random: str) -> None:
-    """Mark the columns of one bar in the fitted terms."""
+def _choose(
+    bar: Bar,
+    keys: tuple[tuple[str, ...], ...],
+    record: LmmRecord,
+    chosen: list[list[bool]],
+    random: str,
+) -> None:
+    """Mark the columns of one bar, coded as in the fit, in the fitted terms."""
+    terms = record.rows.terms
     group = ":".join(f.text for f in bar.group)
     of_group = [k for k, t in enumerate(terms) if t.spec.group == group]
     if not of_group:
         have = ", ".join(dict.fromkeys(t.spec.group for t in terms))
         raise FormulaError(
-            f"random={random!r}: no fitted term has the group {group!r}; there are: {have}.",
-            random,
-            bar.position,
+            f"No fitted term has the group {group!r}; there are: {have}.", random, bar.position
         )
-    for term in bar.terms:
-        texts = tuple(f.text for f in term)
-        hits = [
-            (k, i)
-            for k in of_group
-            for i, column in enumerate(terms[k].spec.columns)
-            if _belongs(column, texts)
-        ]
-        name = ":".join(texts) or "1"
-        have = ", ".join(c for k in of_group for c in terms[k].spec.columns)
-        if not hits:
+    fitted_columns = {
+        column: (k, i) for k in of_group for i, column in enumerate(terms[k].spec.columns)
+    }
+    pieces = record.schema.pieces
+    unknown = [key for term in keys for key in term if key not in pieces]
+    asked = unknown or [recipe.name for recipe in expand(keys, pieces)[0]]
+    for column in asked:
+        if column not in fitted_columns:
             raise FormulaError(
-                f"random={random!r}: {name!r} was not fitted for {group!r}; its columns are: "
-                f"{have}.",
+                f"{bar.text} asks for {column!r}, which was not fitted; the columns of {group!r} "
+                f"are: {', '.join(fitted_columns)}.",
                 random,
                 bar.position,
             )
-        for k, i in hits:
-            column = terms[k].spec.columns[i]
-            if "[T." in column and () not in bar.terms and "Intercept" in terms[k].spec.columns:
-                raise FormulaError(
-                    f"random={random!r}: {column!r} was fitted as a difference from the intercept "
-                    "of its term and means nothing without it. Ask for the whole term.",
-                    random,
-                    bar.position,
-                )
-            chosen[k][i] = True
-
-
-def _belongs(column: str, texts: tuple[str, ...]) -> bool:
-    """True if a column called `column` came from the term with these factors."""
-    if not texts:
-        return column == "Intercept"
-    if column == ":".join(texts):
-        return True
-    rest = column
-    for k, text in enumerate(texts):
-        if not rest.startswith(text):
-            return False
-        rest = rest[len(text) :]
-        if rest.startswith("["):
-            stop = rest.find("]:") if k + 1 < len(texts) else len(rest) - 1
-            if stop < 0 or rest[stop] != "]":
-                return False
-            rest = rest[stop + 1 :]
-        if k + 1 < len(texts):
-            if not rest.startswith(":"):
-                return False
-            rest = rest[1:]
-    return not rest
+        k, i = fitted_columns[column]
+        chosen[k][i] = True
 
 
 def _mean(record: Record, rows: Rows, chosen: Chosen) -> FloatArray:
@@ -233,33 +213,60 @@ def _mean(record: Record, rows: Rows, chosen: Chosen) -> FloatArray:
         fit = fit + rows.offset
     if not isinstance(record, OlsRecord) and any(map(any, chosen)):
         fit = fit + random_part(record, rows, chosen)
-    missing = _missing(rows)
-    if missing is not None:
-        fit[missing] = np.nan
+    if rows.missing is not None:
+        fit[rows.missing] = np.nan
     return fit
 
 
-def _missing(rows: Rows) -> BoolArray | None:
-    return rows.missing
+def _new_rows(record: Record, data: Any, *, chosen: Chosen, new_levels: str) -> Rows:
+    """The rows of new data; groups whose effects take no part need not be there."""
+    table = tables.of(data)
+    schema = record.schema
+    used = [t for t, use in enumerate(chosen) if any(use)]
+    groups = sorted({schema.terms[t].group for t in used})
+    part = schema._replace(
+        terms=tuple(
+            schema.terms[t]._replace(group=groups.index(schema.terms[t].group)) for t in used
+        ),
+        groups=tuple(schema.groups[g] for g in groups),
+    )
+    rows = design.rebuild(part, table, random=bool(used), new_levels=new_levels)
+    absent = [_absent(schema.groups[g], table) for g in groups]
+    if absent:
+        missing = np.logical_or.reduce(absent)
+        rows = rows._replace(missing=missing if rows.missing is None else rows.missing | missing)
+    if isinstance(record, OlsRecord) or not used:
+        return rows
+    return _completed(rows, record, used, groups)
 
 
-def _new_rows(
-    record: Record, data: Any, *, chosen: Chosen, new_levels: str, interval: str | None
-) -> Rows:
-    if interval == "prediction" and record.rows.weights is not None:
-        _require_column(record.spec.weights, "weights", record)
-    if record.rows.offset is not None:
-        _require_column(record.spec.offset, "offset", record)
-    used = any(map(any, chosen))
-    return design.rebuild(record.schema, data, random=used, new_levels=new_levels)
+def _absent(group: GroupSchema, table: Table) -> BoolArray:
+    """(n,) rows in which a grouping factor is missing, as opposed to new."""
+    flags = []
+    for part in group.parts:
+        if part.is_name or part.is_categorical:
+            flags.append(table.factor(part.names[0]).codes < 0)
+        else:
+            flags += [np.isnan(table.numeric(name)) for name in part.names]
+    return np.logical_or.reduce(flags)
 
 
-def _require_column(shown: str | None, option: str, record: Record) -> None:
-    if shown == "(array)":
-        raise SpecificationError(
-            f"The fit took {option} from an array, which says nothing about new rows. Put the "
-            f"{option} in a column of the data and fit again with {option}='that column'."
-        )
+def _completed(rows: Rows, record: LmmRecord, used: list[int], groups: list[int]) -> Rows:
+    """The rows with all terms of the fit, the ones that take no part with columns of zeros."""
+    own = dict(zip(used, rows.terms, strict=True))
+    place = dict(zip(groups, rows.groups, strict=True))
+    zeros, first = np.zeros(rows.nobs), np.zeros(rows.nobs, dtype=np.int32)
+    terms = tuple(
+        own[t]._replace(group=term.group)
+        if t in own
+        else term._replace(columns=tuple(Column(c.name, (zeros,), ()) for c in term.columns))
+        for t, term in enumerate(record.rows.terms)
+    )
+    full = tuple(
+        place.get(g, Group(group.name, first, group.levels))
+        for g, group in enumerate(record.rows.groups)
+    )
+    return rows._replace(terms=terms, groups=full)
 
 
 def _variance(record: Record, rows: Rows, chosen: Chosen) -> FloatArray:
