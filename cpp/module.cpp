@@ -1,6 +1,7 @@
 // The Python face of the core. No numerics here: conversions, ownership, the GIL.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -392,6 +393,12 @@ NB_MODULE(_core, m) {
         .def("state", &products_state)
         .def_prop_ro("n", [](const PyProducts& s) { return s.p->n; })
         .def_prop_ro("p", [](const PyProducts& s) { return s.p->p; })
+        .def("smallest_pivot", [](const PyProducts& s) { return smallest_pivot(*s.p); })
+        .def("fixed_transform",
+             [](const PyProducts& s) {
+                 return nb::make_tuple(to_array(Vector(s.p->transform.xshift)),
+                                       to_array(Vector(s.p->transform.xscale)));
+             })
         .def_prop_ro("rss0", [](const PyProducts& s) { return s.p->D.back(); });
 
     m.def("accumulate",

@@ -419,6 +419,25 @@ Products merge(const Products& a, const Products& b) {
     return out;
 }
 
+double smallest_pivot(const Products& P) {
+    const Index p = P.p, w = p + 1;
+    Vector L(p * p);
+    double smallest = 1;
+    for (Index c = 0; c < p; ++c) {
+        for (Index r = c; r < p; ++r) {
+            double v = P.D[r + c * w];
+            for (Index k = 0; k < c; ++k) v -= L[r + k * p] * L[c + k * p];
+            L[r + c * p] = v;
+        }
+        const double own = P.D[c + c * w], left = L[c + c * p];
+        if (!(left > 1e-14 * own)) return 0;
+        smallest = std::min(smallest, left / own);
+        const double d = std::sqrt(left);
+        for (Index r = c; r < p; ++r) L[r + c * p] /= d;
+    }
+    return smallest;
+}
+
 void fixed_basis(const Transform& t, Index p, double* A, double* pilot) {
     std::fill_n(A, p * p, 0.0);
     for (Index c = 0; c < p; ++c) {

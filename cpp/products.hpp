@@ -57,6 +57,10 @@ Products replace_response(const Products& products, const RowSet& rows);
 // Sum of two sets of products with the same transform and the same levels.
 Products merge(const Products& a, const Products& b);
 
+// The smallest share of its own squared length that is left of a column of X after projection on the
+// columns before it; 0 where one has nothing left, 1 without columns.
+double smallest_pivot(const Products& products);
+
 // Original coordinates: beta = A beta~ + pilot. A is p x p, column-major.
 void fixed_basis(const Transform& transform, Index p, double* A, double* pilot);
 

@@ -1,0 +1,641 @@
+"""The linear mixed model: formula and data to a frozen record, one stage a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core, covariance, design, optimize, pls, products, qr
+from . import formula as formulas
+from . import table as tables
+from ._errors import (
+    ConvergenceError,
+    ConvergenceWarning,
+    DataError,
+    SingularFitWarning,
+    SpecificationError,
+    warn,
+)
+from ._types import FloatArray
+from .control import Control
+from .covariance import Layout
+from .optimize import Optimum
+from .pls import Problem, Solution
+
+if TYPE_CHECKING:
+    from .design import Rows, Schema, Spec
+    from .products import CrossProducts
+    from .table import Table
+
+__all__ = ["LmmRecord", "Objective", "fit", "objective", "problem", "refit", "refit_many", "refit_ml"]
+
+_CONTROL = Control()
+_SINGULAR = 1e-4  # inherited from lme4: a diagonal element of lambda below this is called zero
+_EXACT = 8 * np.finfo(np.float64).eps  # rounding of y: residuals below this share of it are none
+
+
+@dataclass(frozen=True)
+class LmmRecord:
+    """A fitted linear mixed model.
+
+    Attributes
+    ----------
+    spec : Spec
+    schema : Schema
+    rows : Rows
+        The used rows.
+    table : Table or None
+        The user's data; left out of pickles.
+    products : CrossProducts
+    layout : Layout
+    control : Control
+    optimum : Optimum
+    solution : Solution
+    names : tuple of str
+        All columns of the fixed part.
+    kept : (p,) int64
+        Those that are not combinations of earlier ones.
+    aliases : tuple of (int, tuple of int)
+        Each dropped column with the kept ones that it repeats.
+    """
+
+    spec: Spec
+    schema: Schema
+    rows: Rows
+    table: Table | None
+    products: CrossProducts
+    layout: Layout
+    control: Control
+    optimum: Optimum
+    solution: Solution
+    names: tuple[str, ...]
+    kept: npt.NDArray[np.int64]
+    aliases: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    workspace: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"table": None, "workspace": {}}
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Everything before the first evaluation."""
+
+    spec: Spec
+    schema: Schema
+    rows: Rows
+    table: Table
+    products: CrossProducts
+    layout: Layout
+    names: tuple[str, ...]
+    kept: npt.NDArray[np.int64]
+    aliases: tuple[tuple[int, tuple[int, ...]], ...]
+    groups: list[products.GroupColumns]
+    native_rows: Any
+
+
+def fit(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool = True,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: str = "drop",
+    control: Control | None = None,
+) -> LmmRecord:
+    """Fit y = X beta + Z b + e, b ~ N(0, sigma^2 Lambda Lambda'), e_i ~ N(0, sigma^2 / w_i).
+
+    Parameters
+    ----------
+    formula : str
+    data : table
+        Whatever `table.of` reads.
+    reml : bool
+    weights, offset : str or (n,) array, optional
+    contrasts : mapping, optional
+    missing : "drop" or "raise"
+    control : Control, optional
+
+    Returns
+    -------
+    LmmRecord
+
+    Raises
+    ------
+    SpecificationError
+        If the rank of X is not below the number of rows, or a term has as many random effects as
+        there are rows.
+    ConvergenceError
+        If the objective cannot be evaluated at the start.
+    """
+    control = _checked(reml, control)
+    stage = _prepare(formula, data, reml, weights, offset, contrasts, missing)
+    optimum, solution, workspace = _minimised(stage, reml, control)
+    record = LmmRecord(
+        stage.spec,
+        stage.schema,
+        stage.rows,
+        stage.table,
+        stage.products,
+        stage.layout,
+        control,
+        optimum,
+        solution,
+        stage.names,
+        stage.kept,
+        stage.aliases,
+        workspace,
+    )
+    _warn(record)
+    return record
+
+
+def problem(record: LmmRecord) -> Problem:
+    """The objective of a fitted model: native work space, made once and not pickled."""
+    found = record.workspace.get("problem")
+    if found is None:
+        groups = products.random_columns(record.rows)
+        found = record.workspace["problem"] = Problem(
+            record.products,
+            record.layout,
+            reml=bool(record.spec.reml),
+            groups=groups,
+            threads=record.control.threads,
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def refit(record: LmmRecord, y: Any) -> LmmRecord:
+    """The same model for another response, from this theta on.
+
+    Parameters
+    ----------
+    record : LmmRecord
+    y : (nobs,) array
+        One value a used row.
+
+    Returns
+    -------
+    LmmRecord
+
+    Raises
+    ------
+    DataError
+        If `y` has another length or a value that is not finite.
+    """
+    try:
+        response = np.array(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError("refit(y): y must hold numbers, one for each used row.") from None
+    if response.shape != (record.rows.nobs,):
+        raise DataError(
+            f"refit(y): y has shape {response.shape}; this fit used {record.rows.nobs} rows and "
+            "needs one value for each."
+        )
+    if _core.scan(response):
+        row = int(np.flatnonzero(~np.isfinite(response))[0])
+        raise DataError(f"refit(y): y[{row}] is {response[row]}; every value must be finite.")
+    response.flags.writeable = False
+    groups, native_rows = _native_rows(record)
+    rows = record.rows._replace(y=response)
+    native = _core.replace_response(record.products.native, native_rows, response)
+    stage = _Stage(
+        record.spec,
+        record.schema,
+        rows,
+        record.table,  # type: ignore[arg-type]
+        products.CrossProducts(native, record.products.kept),
+        record.layout,
+        record.names,
+        record.kept,
+        record.aliases,
+        groups,
+        native_rows,
+    )
+    start = [float(v) for v in record.solution.theta]
+    optimum, solution, workspace = _minimised(
+        stage, bool(record.spec.reml), record.control, start=start
+    )
+    fitted = LmmRecord(
+        record.spec,
+        record.schema,
+        rows,
+        record.table,
+        stage.products,
+        record.layout,
+        record.control,
+        optimum,
+        solution,
+        record.names,
+        record.kept,
+        record.aliases,
+        workspace,
+    )
+    _warn(fitted)
+    return fitted
+
+
+def refit_many(record: LmmRecord, responses: npt.ArrayLike) -> dict[str, FloatArray]:
+    """The same model for many responses; no warnings, a row a response.
+
+    Parameters
+    ----------
+    record : LmmRecord
+    responses : (count, nobs) array
+
+    Returns
+    -------
+    dict
+        ``theta`` (count, m), ``beta`` (count, p), ``sigma``, ``objective`` and ``converged``
+        (count,); NaN where a fit failed.
+
+    Raises
+    ------
+    DataError
+        If the responses have another length or a value that is not finite.
+    """
+    Y = np.ascontiguousarray(responses, dtype=np.float64)
+    if Y.ndim != 2 or Y.shape[1] != record.rows.nobs:
+        raise DataError(
+            f"refit_many: the responses have shape {Y.shape}; a row of {record.rows.nobs} values "
+            "a response is needed."
+        )
+    if _core.scan(Y.ravel()):
+        raise DataError("refit_many: every value must be finite.")
+    _, native_rows = _native_rows(record)
+    found = problem(record)
+    with found.dense_algebra():
+        theta, beta, sigma, value, converged = found.native.refit_many(
+            native_rows,
+            Y,
+            [float(v) for v in record.solution.theta],
+            record.control.tolerance,
+            record.control.max_evaluations,
+        )
+    return {
+        "theta": theta,
+        "beta": beta,
+        "sigma": sigma,
+        "objective": value,
+        "converged": converged == 1,
+    }
+
+
+def refit_ml(record: LmmRecord) -> LmmRecord:
+    """The same model by maximum likelihood; an ML fit as it is."""
+    if not record.spec.reml:
+        return record
+    groups, native_rows = _native_rows(record)
+    spec = design.Spec(**{**_fields(record.spec), "reml": False})
+    stage = _Stage(
+        spec,
+        record.schema,
+        record.rows,
+        record.table,  # type: ignore[arg-type]
+        record.products,
+        record.layout,
+        record.names,
+        record.kept,
+        record.aliases,
+        groups,
+        native_rows,
+    )
+    start = [float(v) for v in record.solution.theta]
+    optimum, solution, workspace = _minimised(stage, False, record.control, start=start)
+    fitted = LmmRecord(
+        spec,
+        record.schema,
+        record.rows,
+        record.table,
+        record.products,
+        record.layout,
+        record.control,
+        optimum,
+        solution,
+        record.names,
+        record.kept,
+        record.aliases,
+        workspace,
+    )
+    _warn(fitted)
+    return fitted
+
+
+class Objective:
+    """The fit stopped half-way: REML criterion or ML deviance as a function of theta.
+
+    theta holds the lower triangles of the terms' relative covariance factors by columns; any sign
+    is allowed, since the objective depends on lambda lambda' only.
+
+    Attributes
+    ----------
+    theta0 : (m,) float64
+        The moment estimate that a fit starts from.
+    names : tuple of str
+        ``Subject.Intercept, Subject.Days.Intercept, Subject.Days``.
+    """
+
+    def __init__(self, found: Problem) -> None:
+        self._problem = found
+        self.names = found.layout.names
+        self.theta0: FloatArray = found.native.start()
+
+    def value(self, theta: Sequence[float] | FloatArray) -> float:
+        """The objective at theta."""
+        return self._problem.evaluate(self._theta(theta)).value
+
+    def gradient(self, theta: Sequence[float] | FloatArray) -> FloatArray:
+        """Its exact gradient, (m,)."""
+        found = self._problem.evaluate(self._theta(theta), "gradient").gradient
+        assert found is not None
+        return found
+
+    def hessian(
+        self, theta: Sequence[float] | FloatArray, *, kind: str = "exact"
+    ) -> FloatArray:
+        """Its Hessian, (m, m).
+
+        Parameters
+        ----------
+        theta : (m,) float64
+        kind : "exact" or "average"
+            "average": the average-information curvature that the optimiser uses.
+        """
+        if kind not in ("exact", "average"):
+            raise SpecificationError(f"hessian(kind={kind!r}) must be 'exact' or 'average'.")
+        found = self._problem.evaluate(self._theta(theta), kind).hessian
+        assert found is not None
+        return found
+
+    def solve(self, theta: Sequence[float] | FloatArray) -> Solution:
+        """beta, u, b, sigma, logdet_L, logdet_RX, wrss, ussq at theta."""
+        return self._problem.solve(self._theta(theta))
+
+    def __repr__(self) -> str:
+        kind = "REML criterion" if self._problem.reml else "ML deviance"
+        return f"Objective({kind} of theta = ({', '.join(self.names)}))"
+
+    def _theta(self, theta: Sequence[float] | FloatArray) -> FloatArray:
+        try:
+            at = np.array(theta, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise SpecificationError(
+                f"theta must be {len(self.names)} numbers: {', '.join(self.names)}."
+            ) from None
+        if at.shape != (len(self.names),) or not np.isfinite(at).all():
+            raise SpecificationError(
+                f"theta must be {len(self.names)} finite numbers ({', '.join(self.names)}); "
+                f"found an array of shape {at.shape}."
+            )
+        return at
+
+
+def objective(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool = True,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: str = "drop",
+    control: Control | None = None,
+) -> Objective:
+    """All of a fit up to its first evaluation; see `api.objective`."""
+    control = _checked(reml, control)
+    stage = _prepare(formula, data, reml, weights, offset, contrasts, missing)
+    return Objective(
+        Problem(
+            stage.products, stage.layout, reml=reml, groups=stage.groups, threads=control.threads
+        )
+    )
+
+
+def _checked(reml: bool, control: Control | None) -> Control:
+    if not isinstance(reml, bool | np.bool_):
+        raise SpecificationError(f"reml={reml!r} must be True or False.")
+    if control is None:
+        return _CONTROL
+    if not isinstance(control, Control):
+        raise SpecificationError(
+            f"control must be a Control(...), not {type(control).__name__}."
+        )
+    return control
+
+
+def _prepare(
+    formula: str,
+    data: Any,
+    reml: bool,
+    weights: Any,
+    offset: Any,
+    contrasts: Mapping[str, Any] | None,
+    missing: str,
+) -> _Stage:
+    mf = formulas.parse(formula)
+    table = tables.of(data)
+    built = design.build(
+        mf, table, weights=weights, offset=offset, contrasts=contrasts, missing=missing
+    )
+    rows = built.rows
+    _check_terms(rows)
+    spec = design.Spec(
+        formula=mf.text,
+        kind="lmer",
+        reml=bool(reml),
+        weights=_shown(weights),
+        offset=_shown(offset),
+        contrasts=contrasts,
+        missing=missing,
+    )
+    groups = products.random_columns(rows)
+    kept = tuple(range(len(rows.fixed)))
+    native_rows = products.row_set(rows, kept, groups)
+    a = products.CrossProducts(
+        products.accumulate_native(rows, kept, groups, native_rows), kept
+    )
+    aliases: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    names = tuple([c.name for c in rows.fixed])
+    if products.is_ill_conditioned(a) or len(kept) >= rows.nobs:
+        found = qr.factor(rows)
+        if len(found.kept) >= rows.nobs:
+            raise SpecificationError(
+                f"The rank of X ({len(found.kept)}) is not below the number of rows "
+                f"({rows.nobs}), so nothing is left to estimate variances from. Use fewer terms "
+                "or more rows."
+            )
+        aliases = found.aliases
+        if aliases:
+            qr.warn_dropped(names, aliases)
+            kept = tuple(int(i) for i in found.kept)
+            native_rows = products.row_set(rows, kept, groups)
+            a = products.CrossProducts(
+                products.accumulate_native(rows, kept, groups, native_rows), kept
+            )
+    layout = covariance.layout([t.spec for t in rows.terms])
+    return _Stage(
+        spec,
+        built.schema,
+        rows,
+        table,
+        a,
+        layout,
+        names,
+        np.array(kept, dtype=np.int64),
+        aliases,
+        groups,
+        native_rows,
+    )
+
+
+def _minimised(
+    stage: _Stage, reml: bool, control: Control, *, start: list[float] | None = None
+) -> tuple[Optimum, Solution, dict[str, Any]]:
+    """The optimum, its solution, and the work space worth keeping."""
+    if _is_exact(stage):
+        return (*_degenerate(stage, reml), {"rows": (stage.groups, stage.native_rows)})
+    found = Problem(
+        stage.products, stage.layout, reml=reml, groups=stage.groups, threads=control.threads
+    )
+    optimum = optimize.minimize(found, control, start=start)
+    if not math.isfinite(optimum.objective):
+        raise ConvergenceError(
+            "The objective could not be evaluated at the starting value "
+            f"theta={optimum.theta.tolist()}: {optimum.message}. Are columns of the random part "
+            "many orders of magnitude apart? Rescale them, or give Control(start=...)."
+        )
+    solution = found.solve(optimum.theta)
+    return optimum, solution, {"problem": found, "rows": (stage.groups, stage.native_rows)}
+
+
+def _is_exact(stage: _Stage) -> bool:
+    """Is y, to rounding, a combination of the fixed columns? Then no variance is left to explain."""
+    left = math.sqrt(stage.products.native.rss0 / stage.rows.nobs)
+    if left == 0:
+        return True
+    if left > 1e-9 and stage.rows.weights is None:
+        y = stage.rows.y
+        return bool(left <= _EXACT * max(abs(float(y.max())), abs(float(y.min()))))
+    y = stage.rows.y if stage.rows.offset is None else stage.rows.y - stage.rows.offset
+    scale = float(np.abs(y).max())
+    if stage.rows.weights is not None:
+        scale *= math.sqrt(float(stage.rows.weights.mean()))
+    return left <= _EXACT * scale
+
+
+def _degenerate(stage: _Stage, reml: bool) -> tuple[Optimum, Solution]:
+    """Zero variances: least squares fits y exactly."""
+    found = qr.factor(stage.rows)
+    theta = np.zeros(stage.layout.size)
+    theta.flags.writeable = False
+    b = tuple(
+        np.zeros((len(stage.rows.groups[t.group].levels), len(t.columns)))
+        for t in stage.rows.terms
+    )
+    solution = Solution(
+        theta=theta,
+        beta=found.beta,
+        cov_unscaled=found.root @ found.root.T,
+        sigma=0.0,
+        b=b,
+        u=b,
+        objective=-math.inf,
+        logdet_L=0.0,
+        logdet_RX=float(2 * np.log(np.abs(np.diag(found.R))).sum()),
+        wrss=0.0,
+        ussq=0.0,
+        pwrss=0.0,
+    )
+    optimum = Optimum(
+        converged=True,
+        theta=theta,
+        objective=-math.inf,
+        decrement=0.0,
+        gradient_norm=0.0,
+        min_hessian_eigenvalue=0.0,
+        kkt=True,
+        rank=(0,) * len(stage.rows.terms),
+        evaluations=0,
+        message="the fixed effects fit the response exactly: every variance is zero",
+        log=(),
+    )
+    return optimum, solution
+
+
+def _native_rows(record: LmmRecord) -> tuple[list[products.GroupColumns], Any]:
+    found = record.workspace.get("rows")
+    if found is None:
+        groups = products.random_columns(record.rows)
+        kept = tuple(int(i) for i in record.kept)
+        found = record.workspace["rows"] = (
+            groups,
+            products.row_set(record.rows, kept, groups),
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def _check_terms(rows: Rows) -> None:
+    for term in rows.terms:
+        group = rows.groups[term.group]
+        effects = len(group.levels) * len(term.columns)
+        if effects >= rows.nobs:
+            if len(term.columns) == 1:
+                raise SpecificationError(
+                    f"Grouping factor {group.name!r} has {len(group.levels)} levels for "
+                    f"{rows.nobs} rows in term {term.spec.text}; its variance cannot be told from "
+                    "the residual variance. Drop the term."
+                )
+            raise SpecificationError(
+                f"Term {term.spec.text} has {len(group.levels)} levels x {len(term.columns)} "
+                f"columns = {effects} random effects for {rows.nobs} rows; its variances cannot "
+                "be told from the residual variance. Use fewer columns in the term."
+            )
+
+
+def _warn(record: LmmRecord) -> None:
+    optimum = record.optimum
+    if not optimum.converged:
+        warn(
+            f"The fit of {record.spec.formula!r} is not at a certified optimum: {optimum.message} "
+            f"(evaluations {optimum.evaluations}, decrement {optimum.decrement:.2g}, gradient norm "
+            f"{optimum.gradient_norm:.2g}). Look at fit.optimum.log; raise "
+            "Control(max_evaluations=...) or rescale the columns of the random part.",
+            ConvergenceWarning,
+        )
+    if record.solution.sigma == 0:
+        warn(
+            f"{record.optimum.message[0].upper()}{record.optimum.message[1:]}. Is the response "
+            "constant, or computed from the predictors?",
+            SingularFitWarning,
+        )
+        return
+    theta = record.solution.theta
+    if len(theta) and not (theta.min() < _SINGULAR):
+        return
+    singular = [
+        s.text
+        for s, factor in zip(record.layout.specs, record.layout.lambdas(theta), strict=True)
+        if factor.diagonal().min() < _SINGULAR
+    ]
+    if singular:
+        warn(
+            f"Singular fit: in {', '.join(singular)} a variance is zero or a correlation is plus "
+            "or minus one. The estimates are right; the data say no more about that direction. "
+            "See fit.varcorr; a simpler term gives the same fit.",
+            SingularFitWarning,
+        )
+
+
+def _shown(option: Any) -> str | None:
+    return option if option is None or isinstance(option, str) else "(array)"
+
+
+def _fields(spec: Spec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}
