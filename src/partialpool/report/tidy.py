@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import diagnostics, estimates, predict
 from .._errors import SpecificationError, UnavailableError
+from ..ols import OlsRecord
 from . import quantities, tables
 
 if TYPE_CHECKING:
@@ -67,14 +68,13 @@ def tidy_columns(
     keys = ["effect", "group", "term", "estimate", "std_error", "statistic"]
     if "ran_vals" in asked:
         keys.insert(2, "level")
-    if record.spec.kind == "lm":
+    if isinstance(record, OlsRecord):
         keys += ["df", "p_value"]
     if conf_int:
         keys += ["conf_low", "conf_high"]
     columns: dict[str, list[Any]] = {key: [] for key in keys}
-    parts = {"fixed": _fixed, "ran_pars": _ran_pars, "ran_vals": _ran_vals}
     for name in asked:
-        part = parts[name](record)
+        part = _part(record, name)
         part["effect"] = [name] * len(part["term"])
         if conf_int and "std_error" in part:
             pairs = list(zip(part["estimate"], part["std_error"], strict=True))
@@ -106,7 +106,7 @@ def _check_effects(record: Record, effects: str | Sequence[str]) -> tuple[str, .
                 f"tidy(effects={effects!r}): there are no effects {name!r}. "
                 f"Use {', '.join(map(repr, EFFECTS))}, or a list of these."
             )
-        if name != "fixed" and record.spec.kind == "lm":
+        if name != "fixed" and isinstance(record, OlsRecord):
             raise SpecificationError(
                 f"tidy(effects={effects!r}): a linear model has no random effects. "
                 "Use effects='fixed'."
@@ -114,12 +114,15 @@ def _check_effects(record: Record, effects: str | Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys(asked))
 
 
-def _fixed(record: Record) -> dict[str, list[Any]]:
-    table = tables.coefficients(record)
-    return {f.key: list(f.values) for f in table.fields}
+def _part(record: Record, effects: str) -> dict[str, list[Any]]:
+    """Columns of one kind of effects."""
+    if effects == "fixed" or isinstance(record, OlsRecord):
+        table = tables.coefficients(record)
+        return {f.key: list(f.values) for f in table.fields}
+    return _ran_pars(record) if effects == "ran_pars" else _ran_vals(record)
 
 
-def _ran_pars(record: Record) -> dict[str, list[Any]]:
+def _ran_pars(record: LmmRecord) -> dict[str, list[Any]]:
     """Standard deviations of each term, its correlations, and the residual last."""
     groups: list[str] = []
     terms: list[str] = []
@@ -189,7 +192,7 @@ def augment(record: Record) -> Any:
         "cooksd": diagnostics.cooks_distance(record),
         "std_resid": diagnostics.standardized_residuals(record),
     }
-    if record.spec.kind != "lm":
+    if not isinstance(record, OlsRecord):
         columns["fitted_population"] = predict.fitted(record, random="none")
     return record.table.augment(columns, record.rows.kept)
 
