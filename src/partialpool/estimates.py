@@ -102,14 +102,14 @@ def t_values(record: Record) -> FloatArray:
         return coefficients(record) / standard_errors(record)
 
 
-def t_p_values(record: Record) -> FloatArray:
+def t_p_values(record: OlsRecord) -> FloatArray:
     """(p,) two-sided p-values of the coefficients of `lm`."""
     from scipy import special
 
     return np.asarray(2.0 * special.stdtr(record.df_resid, -np.abs(t_values(record))))
 
 
-def residual_df(record: Record) -> FloatArray:
+def residual_df(record: OlsRecord) -> FloatArray:
     """(p,) degrees of freedom of each coefficient of `lm`."""
     return _expand(record, np.full(len(record.kept), float(record.df_resid)))
 

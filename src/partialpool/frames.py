@@ -157,6 +157,6 @@ def without_data(record: Record) -> tuple[Record, Labels | None]:
     return replace(record, table=None), Labels(table.nrows, table.names, table.index)
 
 
-def restored(record: Record, labels: Labels | None) -> Record:
+def restored(record: Record, labels: Any) -> Record:
     """The record of a pickle with its labels."""
     return replace(record, table=labels)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     import scipy.sparse
 
     from ._types import FloatArray
-    from .lmm import LmmRecord, Optimum
+    from .lmm import LmmRecord
     from .ols import OlsRecord
+    from .optimize import Optimum
     from .report.summary import Summary
 
 __all__ = ["LinearMixedModel", "LinearModel"]

@@ -248,7 +248,7 @@ def _absent(group: GroupSchema, table: Table) -> BoolArray:
             flags.append(table.factor(part.names[0]).codes < 0)
         else:
             flags += [np.isnan(table.numeric(name)) for name in part.names]
-    return np.logical_or.reduce(flags)
+    return np.asarray(np.logical_or.reduce(flags))
 
 
 def _completed(rows: Rows, record: LmmRecord, used: list[int], groups: list[int]) -> Rows:
@@ -295,7 +295,7 @@ def _fixed_variance(record: Record, rows: Rows) -> FloatArray:
 
 def _root(record: LmmRecord) -> FloatArray:
     """A root of cov(beta)."""
-    return np.linalg.cholesky(covariance(record))
+    return np.asarray(np.linalg.cholesky(covariance(record)), dtype=np.float64)
 
 
 def _without(rows: Rows, chosen: Chosen) -> Rows:

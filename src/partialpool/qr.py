@@ -104,7 +104,7 @@ def factor(rows: Rows) -> RowQR:
     kept = _keep(S, raw, one, rows.constant, p)
     spanned = bool(rows.constant) and set(rows.constant) <= set(kept)
     V = S if spanned else raw
-    T = np.linalg.qr(np.column_stack([V[:, kept], V[:, p]]), mode="r")
+    T = _upper(np.column_stack([V[:, kept], V[:, p]]))
     k = len(kept)
     back = _inverse(T[:k, :k])
     beta, center = back @ T[:k, k], np.zeros(k)
@@ -116,10 +116,15 @@ def factor(rows: Rows) -> RowQR:
     root = back.copy()
     root[in_constant] -= center @ back
     beta[in_constant] += used[p] - center @ beta
-    R = np.linalg.qr(raw[:, kept], mode="r")
+    R = _upper(raw[:, kept])
     R = R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]
     aliases = _aliases(raw, S, one, kept, p) if k < p else ()
     return RowQR(np.asarray(kept, dtype=np.int64), R, beta, rss, aliases, root)
+
+
+def _upper(A: FloatArray) -> FloatArray:
+    """The triangular factor of a dense matrix; of either sign."""
+    return np.asarray(np.linalg.qr(A, mode="r"))
 
 
 def _pilot(rows: Rows) -> FloatArray:
@@ -156,7 +161,7 @@ def _triangular(rows: Rows, shift: FloatArray) -> FloatArray:
     S = np.zeros((0, p + 1))
     for start in range(0, rows.nobs, _BLOCK):
         block = _block(rows, start, min(start + _BLOCK, rows.nobs), shift)
-        S = np.linalg.qr(np.concatenate([S, block]) if len(S) else block, mode="r")
+        S = _upper(np.concatenate([S, block]) if len(S) else block)
     if len(S) < p + 1:  # fewer rows than columns
         S = np.concatenate([S, np.zeros((p + 1 - len(S), p + 1))])
     return S
@@ -187,7 +192,7 @@ def _keep(
 
 def _greedy(V: FloatArray, order: list[int], least: FloatArray) -> list[int]:
     """Columns of V, in `order`, of which at least `least` is left after the kept earlier ones."""
-    left = np.abs(np.diag(np.linalg.qr(V[:, order], mode="r")))
+    left = np.abs(np.diag(_upper(V[:, order])))
     if len(left) == len(order) and np.all(left >= least[order]) and np.all(left > 0):
         return order
     kept: list[int] = []
