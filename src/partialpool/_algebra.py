@@ -206,12 +206,9 @@ class _Reader:
         if special is not None:
             self._only_added(special)
         place = token.position
-        if token.text in (":", "%in%") and not (left and right) and self.dot is None:
-            fail(
-                f"One side of '{token.text}' has no column in it.",
-                self.formula,
-                place,
-            )
+        empty = {":": not (left and right), "%in%": not (left and right), "/": not left}
+        if empty.get(token.text) and self.dot is None:
+            fail(f"One side of '{token.text}' has no column in it.", self.formula, place)
         if token.text == ":":
             out = self._pairs(left, right, place)
         elif token.text == "*":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import pickle
 import time
 
@@ -79,17 +81,85 @@ PIECES = st.sampled_from(
 )
 SOUP = st.lists(PIECES, max_size=40).map("".join)
 FORMULAS = SOUP.map("y ~ x + ".__add__)
+# Mostly legal formulas, with a piece put in or cut out somewhere.
+FACTORS = st.sampled_from(
+    [
+        *(
+            "x",
+            "z",
+            "class",
+            "`a b`",
+            "log(x)",
+            "np.exp(z)",
+            "I(x^2 - z/2)",
+            "C(f, Sum)",
+            "factor(f)",
+        ),
+        *(
+            "poly(x, 2)",
+            "bs(x, df=4)",
+            "cr(z, df=3)",
+            "scale(log(x))",
+            "I(x > 1 | !z)",
+            "0",
+            "1",
+            ".",
+        ),
+        *("C(f, Treatment('r'))", "C(f, contr.treatment(base=2))", "poly(z, 2, raw=TRUE)"),
+    ]
+)
+SUMS = st.recursive(
+    FACTORS,
+    lambda c: (
+        st.builds("{}{}{}".format, c, st.sampled_from(["+", " - ", ":", "*", "/", "%in%"]), c)
+        | st.builds("({})".format, c)
+        | st.builds("({})^{}".format, c, st.integers(0, 4))
+    ),
+    max_leaves=6,
+)
+GROUPS = st.sampled_from(["g", "h", "g:h", "g/h", "a/(b:c)", "`a b`/h", "(g)", "a/b/c"])
+BARS = st.builds(" + ({} {} {})".format, SUMS, st.sampled_from(["|", "||"]), GROUPS)
+RESPONSES = st.sampled_from(["y", "log(y)", "y/x", "cbind(y, n - y)", "`the y`", "", "y - 1"])
+LEGAL = st.builds(
+    lambda y, x, bars, offset: f"{y} ~ {x}{''.join(bars)}{offset}",
+    RESPONSES,
+    SUMS,
+    st.lists(BARS, max_size=2),
+    st.sampled_from(["", " + offset(log(n))"]),
+)
+
+
+@st.composite
+def damaged(draw, formulas):
+    text = draw(formulas)
+    start = draw(st.integers(0, len(text)))
+    stop = min(len(text), start + draw(st.integers(0, 3)))
+    return text[:start] + draw(PIECES) + text[stop:]
+
+
 ANYTHING = st.text(st.characters(), max_size=200)  # lone surrogates and NUL included
 
 
+def seconds(function, text):
+    """This thread's own time; the collector's walk over everybody's objects is not ours."""
+    gc.disable()
+    try:
+        start = time.thread_time()
+        with contextlib.suppress(FormulaError):
+            function(text)
+        return time.thread_time() - start
+    finally:
+        gc.enable()
+
+
 def read(function, text):
-    start = time.thread_time()
     result = error = None
+    # A second and a third chance: a crowded processor can take any one call past the limit.
+    assert any(seconds(function, text) < LIMIT for _ in range(3))
     try:
         result = function(text)
     except FormulaError as caught:
         error = caught
-    assert time.thread_time() - start < LIMIT
     if error is not None:
         assert error.message
         assert error.position is None or 0 <= error.position <= len(text)
@@ -98,7 +168,7 @@ def read(function, text):
 
 
 @settings(max_examples=500)
-@given(SOUP | FORMULAS | ANYTHING)
+@given(LEGAL | damaged(LEGAL) | SOUP | FORMULAS | ANYTHING)
 @example("y ~ " + "(" * 50 + "1" + ")" * 50)
 @example("y ~ " + "log(" * 50 + "x" + ")" * 50)
 @example("y ~ " + "((((a+b)*c)^10)" * 40)
@@ -124,7 +194,7 @@ def test_any_text_is_read_or_refused_at_once(text):
 
 
 @settings(max_examples=500)
-@given(SOUP | ANYTHING)
+@given(FACTORS | damaged(FACTORS) | SOUP | ANYTHING)
 def test_any_expression_is_read_or_refused_at_once(text):
     compiled = read(expression.compile, text)
     if compiled is None:
