@@ -47,7 +47,7 @@ def test_zeros_that_no_value_needs_are_left_out() -> None:
 
 def test_no_minus_before_a_zero() -> None:
     assert column([-1e-9, 12.5], decimals=2) == ("0.00", "12.50")
-    assert align([-1e-17, 2.5, -3.0]) == ("0.0000", "2.5000", "-3.0000")
+    assert align([-1e-17, 2.5, -3.0]) == ("0.0", "2.5", "-3.0")
 
 
 @pytest.mark.parametrize(

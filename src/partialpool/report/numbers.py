@@ -65,19 +65,19 @@ def column(
 
 
 def align(values: Sequence[float], *, digits: int = 5) -> tuple[str, ...]:
-    """Format a column in which only the size of the largest value matters (quantiles).
+    """Format quantiles: four significant digits of the smallest, within `digits` of the largest.
 
     Examples
     --------
     >>> align([-2.32692, -0.05987, 1e-17, 5.64652])
     ('-2.3269', '-0.0599', '0.0000', '5.6465')
     """
-    finite = [abs(v) for v in values if math.isfinite(v)]
-    top = max(finite, default=0.0)
-    if top == 0.0 or top >= _LARGEST or top < 1e-4:
-        return tuple(f"{v:.{digits - 1}e}" if math.isfinite(v) and v else _plain(v) for v in values)
-    decimals = max(0, digits - _left(top)) if top >= 1 else digits - 2 - _exponent(top)
-    return tuple(f"{v:.{decimals}f}" if math.isfinite(v) else _plain(v) for v in _positive(values))
+    top = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
+    if not 1e-4 <= top < _LARGEST:
+        return column(values)
+    most = max(0, digits - 1 - _exponent(top))
+    rounded = [round(v, most) + 0.0 if math.isfinite(v) else v for v in values]
+    return column(rounded, decimals=most)
 
 
 def p_value(p: float, *, digits: int = 3) -> str:
@@ -133,12 +133,6 @@ def _plain(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "0" if value == 0 else ("inf" if value > 0 else "-inf")
-
-
-def _positive(values: Sequence[float]) -> list[float]:
-    """Zeros instead of tiny negative values, which would print as ``-0.0000``."""
-    top = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
-    return [0.0 if abs(v) < 1e-9 * top else v for v in values]
 
 
 def _exponent(size: float) -> int:

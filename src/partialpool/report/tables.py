@@ -148,7 +148,7 @@ def residuals(record: Record) -> Table:
     values = quantities.residual_quantiles(record)
     labels = ("Min", "1Q", "Median", "3Q", "Max")
     keys = ("min", "q1", "median", "q3", "max")
-    shown = align(values)
+    shown = align(values, digits=7 if isinstance(record, OlsRecord) else 5)
     fields = tuple(
         Field(k, label, (v,), (text,))
         for k, label, v, text in zip(keys, labels, values, shown, strict=True)
@@ -205,7 +205,7 @@ def fit_facts(record: OlsRecord) -> Facts:
         Fact("df_resid", "", "", df),
     ]
     if estimates.df_model(record) > 0:
-        share = f"{align([c['rsquared']], digits=5)[0]}, adjusted: {c['rsquared_adj']:.4f}"
+        share = f"{c['rsquared']:.4f}, adjusted: {c['rsquared_adj']:.4f}"
         test = (
             f"{column([c['fvalue']])[0]} on {estimates.df_model(record)} and {df} DF, "
             f"p-value: {p_value(c['f_pvalue'])}"
