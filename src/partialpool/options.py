@@ -77,7 +77,8 @@ def updated_formula(old: str, new: str) -> str:
     >>> updated_formula("hwy ~ displ + year", "log(.) ~ .^2")
     'log(hwy) ~ (displ + year)^2'
     """
-    formulas.parse(new)  # anything wrong with it is said of the text as typed
+    if "~" not in new:
+        formulas.parse(new)  # says so, with a caret
     sides = [side.strip() for side in old.split("~", 1)]
     left, right = (side.strip() for side in new.split("~", 1))
     return f"{_filled(left, sides[0])} ~ {_filled(right, sides[1])}"

@@ -82,6 +82,13 @@ def _new_effects(record: Any, generator: np.random.Generator) -> FloatArray:
     return total
 
 
+def _fresh(seed: Any) -> np.random.SeedSequence:
+    """A sequence that has spawned nothing, so that the caller's gives the same draws again."""
+    if not isinstance(seed, np.random.SeedSequence):
+        return np.random.SeedSequence(seed)
+    return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size)
+
+
 def _generators(seed: Any, n: int) -> Iterator[np.random.Generator]:
     """One generator a replicate: a stream is used for 256 replicates, one after the other."""
     streams = -(-n // _STREAM)
@@ -89,9 +96,7 @@ def _generators(seed: Any, n: int) -> Iterator[np.random.Generator]:
         spawned = seed.spawn(streams)
     else:
         try:
-            root = (
-                seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-            )
+            root = _fresh(seed)
         except (TypeError, ValueError):
             raise SpecificationError(
                 f"simulate(seed={seed!r}): seed is None, a non-negative integer, a SeedSequence or "

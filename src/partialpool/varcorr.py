@@ -64,12 +64,10 @@ class VarCorr:
     Examples
     --------
     >>> import partialpool as pp
-    >>> sleep = pp.datasets.load("sleepstudy")
-    >>> print(pp.lmer("Reaction ~ Days + (Days | Subject)", sleep).varcorr)
-     Groups   Name      Std.Dev. Corr
-     Subject  Intercept 24.7407
-              Days       5.9221  0.066
-     Residual           25.5918
+    >>> print(pp.lmer("Yield ~ 1 + (1 | Batch)", pp.datasets.load("Dyestuff")).varcorr)
+     Groups   Name      Std.Dev.
+     Batch    Intercept 42.001
+     Residual           49.510
     """
 
     components: tuple[Component, ...]

@@ -71,6 +71,8 @@ def test_a_pickle_holds_the_used_columns_once(kind: str) -> None:
     rng = np.random.default_rng(1)
     data = pd.DataFrame(rng.standard_normal((n, 12)), columns=[f"c{i}" for i in range(12)])
     data["g"] = np.arange(n) % 50
+    effects = rng.standard_normal((50, 2))[data["g"]]
+    data["c0"] += effects[:, 0] + effects[:, 1] * data["c2"]
     formula = "c0 ~ c1 + c2" if kind == "lm" else "c0 ~ c1 + (c2 | g)"
     fit = (pp.lm if kind == "lm" else pp.lmer)(formula, data)
     used = n * 8 * 3 + (n * 4 if kind == "lmer" else 0)

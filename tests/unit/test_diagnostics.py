@@ -15,7 +15,9 @@ def frame(n: int = 30) -> pd.DataFrame:
     rng = np.random.default_rng(2)
     g = np.arange(n) % 5
     x = rng.standard_normal(n)
-    y = 1 + x + rng.standard_normal(5)[g] + 0.5 * rng.standard_normal(n)
+    b = 2 * rng.standard_normal((5, 2))
+    y = 1 + x + b[g, 0] + b[g, 1] * x + 2 * np.array([-1, 0, 1])[np.arange(n) % 3]
+    y = y + 0.5 * rng.standard_normal(n)
     return pd.DataFrame({"y": y, "x": x, "g": g, "h": np.arange(n) % 3, "w": rng.random(n) + 0.5})
 
 
@@ -87,7 +89,7 @@ def test_a_row_with_a_coefficient_of_its_own() -> None:
 def test_values_are_indexed_like_the_used_rows() -> None:
     data = frame().set_axis([f"r{i}" for i in range(30)])
     data.loc["r3", "x"] = np.nan
-    with pytest.warns(pp.MissingDataWarning, match="1 row"):
+    with pytest.warns(pp.MissingDataWarning, match="1 of 30 rows"):
         fit = pp.lmer("y ~ x + (1 | g)", data)
     used = [f"r{i}" for i in range(30) if i != 3]
     for values in (fit.fittedvalues, fit.resid(), fit.hatvalues(), fit.cooks_distance()):

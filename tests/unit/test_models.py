@@ -11,6 +11,7 @@ import pytest
 
 import partialpool as pp
 from partialpool import options
+from partialpool.varcorr import Component, VarCorr
 
 EXACT = 1e-12
 
@@ -79,8 +80,9 @@ def test_what_is_read_can_be_changed_without_changing_the_model(line: Any, slope
         frame = fit.model_matrix()
         frame.iloc[:, :] = 0
         assert fit.model_matrix().to_numpy().any()
-    slopes.theta.iloc[:] = 0
-    slopes.ranef()["Subject"].iloc[:, :] = 0
+    theta, effects = slopes.theta, slopes.ranef()["Subject"]
+    theta.iloc[:] = 0
+    effects.iloc[:, :] = 0
     assert slopes.theta.all()
     assert slopes.ranef()["Subject"].to_numpy().all()
 
@@ -222,13 +224,28 @@ VARCORR = """\
  Groups   Name      Std.Dev. Corr
  Subject  Intercept 24.7407
           Days       5.9221   0.066
- Residual           25.5918"""
+ Residual           25.5918
+"""
 
 
 def test_varcorr_prints_like_r(slopes: Any) -> None:
-    assert str(slopes.varcorr) == repr(slopes.varcorr)
-    assert [line.split() for line in str(slopes.varcorr).splitlines()] == [
-        line.split() for line in VARCORR.splitlines()
+    # R prints these digits of variances 612.1002 and 35.0717, covariance 9.6044
+    psi = np.array([[612.1002, 9.6044], [9.6044, 35.0717]])
+    names = ("Intercept", "Days")
+    made = VarCorr((Component("Subject", names, psi, False),), 25.5918)
+    assert f"{made}\n" == VARCORR
+    assert repr(made) == str(made)
+    shape = [line.split()[:2] for line in str(slopes.varcorr).splitlines()]
+    assert shape[1:3] == [["Subject", "Intercept"], ["Days", "5.9221"]]
+
+
+def test_varcorr_of_zero_variances_prints() -> None:
+    psi = np.zeros((2, 2))
+    made = VarCorr((Component("g", ("Intercept", "x"), psi, False),), 3.71568)
+    assert str(made).splitlines()[1:] == [
+        " g        Intercept 0.0000",
+        "          x         0.0000      nan",
+        " Residual           3.7157",
     ]
 
 
