@@ -50,7 +50,6 @@ class BlockEngine {
 
     // Of the last evaluation with order >= kGradient, in the transformed coordinates.
     const Vector& beta() const { return beta_; }
-    Vector random_effects(Index group) const { return collect(group, &Eliminated::b, b_dense_); }
     // Z_j'W (residual), a level: k.
     Vector scores(Index group) const { return collect(group, &Eliminated::s, s_dense_); }
     Vector inverse_information() const;  // (X~'V^-1 X~)^-1, p x p

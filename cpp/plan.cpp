@@ -162,21 +162,18 @@ Solution Plan::solve(const Vector& theta) {
     for (Index c = 0; c < p; ++c)
         for (Index l = 0; l < p; ++l)
             axpy(A[c + l * p], &half[l * p], &out.information_inverse[c * p], p);
+    const Lambdas plain = make_lambdas(layout_, identity_basis(layout_), theta.data());
     for (std::size_t g = 0; g < P.groups.size(); ++g) {
         const Index k = P.groups[g].k, J = P.groups[g].levels;
-        const Vector b = blocks().random_effects(static_cast<Index>(g)),
-                     s = blocks().scores(static_cast<Index>(g));
-        Vector user(J * k, 0.0), u(J * k, 0.0);
-        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
-            const Term& t = layout_.terms[i];
-            if (t.group != static_cast<Index>(g)) continue;
-            for (Index j = 0; j < J; ++j)  // b = T b~
-                for (Index c = 0; c < t.k; ++c)
-                    axpy(b[j * k + t.offset + c], &T_[i][c * t.k], &user[j * k + t.offset], t.k);
+        const Vector s = blocks().scores(static_cast<Index>(g));
+        Vector b(J * k, 0.0), u(J * k, 0.0);
+        for (Index j = 0; j < J; ++j) {  // u = Lambda's, b = Lambda u in the user's columns
+            multiply_transposed(lambdas[g], &s[j * k], k, &u[j * k]);
+            for (Index c = 0; c < k; ++c)
+                axpy(u[j * k + c], &plain[g][c * k], &b[j * k], k);
         }
-        for (Index j = 0; j < J; ++j) multiply_transposed(lambdas[g], &s[j * k], k, &u[j * k]);
         out.ussq += dot(u.data(), u.data(), J * k);
-        out.b.push_back(std::move(user));
+        out.b.push_back(std::move(b));
         out.u.push_back(std::move(u));
     }
     return out;
