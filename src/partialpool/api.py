@@ -187,6 +187,11 @@ def objective(
     Objective
         ``theta0, names, value(theta), gradient(theta), hessian(theta), solve(theta)``.
 
+    Raises
+    ------
+    FormulaError, DataError, SpecificationError
+        As `lmer`.
+
     Examples
     --------
     >>> import partialpool as pp
