@@ -176,6 +176,8 @@ class ArgumentReader:
         before = self.tokens[self.at - 1] if self.at else None
         if token.text == ":" or token.text == "%in%":
             hint = " Inside a function ':' is no interaction."
+        elif token.text == "||" or (token.text == "&" and before and before.text == "&"):
+            hint = " The logical operators are '&', '|' and '!'."
         elif token.text == "=":
             hint = " Only constants can be named arguments; to compare, write '=='."
         elif before is not None and before.kind == "op" and before.text not in (")",):

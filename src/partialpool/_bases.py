@@ -22,7 +22,7 @@ MULTIPLE: Final = frozenset({"poly", "bs", "cr"})  # these give several columns
 _ORTHOGONAL = 1e-6  # largest inner product of two columns of poly(); calibrated: R's own is 1e-8
 
 Options: TypeAlias = tuple[tuple[str, Any], ...]
-# scale, center: (centre, divisor); poly: (p0, alphas, norms); splines: sorted pairs
+# scale, center: (centre, divisor); poly: (centre, spread, p0, alphas, norms); splines: sorted pairs
 BasisState: TypeAlias = tuple[Any, ...]
 
 
@@ -84,19 +84,31 @@ def apply(kind: str, options: Options, x: FloatArray, state: BasisState) -> Floa
 def _learn_scale(kind: str, chosen: Mapping[str, Any], x: FloatArray, text: str) -> BasisState:
     centre = float(x.mean()) if chosen.get("center", True) else 0.0
     if kind == "center" or not chosen["scale"]:
-        return (centre, 1.0)
+        return (_finite(centre, text), 1.0)
     if x.size < 2:
         raise DataError(f"{text} needs at least two values.")
     # R's rule: the root mean square about the centre, which is zero if not centred; ddof = 1.
-    divisor = float(np.sqrt(np.sum((x - centre) ** 2) / (x.size - 1)))
-    if not divisor > 0.0 or (centre != 0.0 and np.ptp(x) == 0.0):
+    # Relative to the largest, so that no square overflows or vanishes.
+    away = x - centre
+    largest = float(np.abs(away).max())
+    if largest == 0.0 or (centre != 0.0 and np.ptp(x) == 0.0):
         raise DataError(f"{text} cannot scale a column that is constant ({x[0]:g}).")
-    return (centre, divisor)
+    divisor = largest * float(np.sqrt(np.sum((away / largest) ** 2) / (x.size - 1)))
+    return (_finite(centre, text), _finite(divisor, text))
+
+
+def _finite(number: float, text: str) -> float:
+    if not np.isfinite(number):
+        raise DataError(f"{text} overflows: its column has values up to the end of the range.")
+    return number
 
 
 def _learn_poly(degree: int, x: FloatArray, text: str) -> BasisState:
-    # Stieltjes' procedure on the normalised polynomials: columns stay of unit length, so neither
-    # the scale of x nor the degree can overflow. R's columns, with R's signs.
+    # Stieltjes' procedure on the normalised polynomials of x brought to [-1, 1]: neither the
+    # scale of x nor the degree can overflow. R's columns, with R's signs.
+    centre = _finite(float(x.mean()), text)
+    spread = _finite(float(np.abs(x - centre).max()), text)
+    x = (x - centre) / spread
     before, now = np.zeros_like(x), np.full_like(x, x.size**-0.5)
     alphas: list[float] = []
     norms: list[float] = []
@@ -113,12 +125,18 @@ def _learn_poly(degree: int, x: FloatArray, text: str) -> BasisState:
             f"{text}: polynomials of degree {degree} cannot be told apart on these values. "
             "Take a lower degree, or a spline: bs(x, df=k)."
         )
-    return (x.size**-0.5, tuple(alphas), tuple(norms))
+    return (centre, spread, x.size**-0.5, tuple(alphas), tuple(norms))
 
 
 def _poly(
-    x: FloatArray, first: float, alphas: tuple[float, ...], norms: tuple[float, ...]
+    x: FloatArray,
+    centre: float,
+    spread: float,
+    first: float,
+    alphas: tuple[float, ...],
+    norms: tuple[float, ...],
 ) -> FloatArray:
+    x = (x - centre) / spread
     out = np.empty((x.size, len(alphas)))
     before: FloatArray | float = 0.0
     now: FloatArray | float = first
@@ -129,12 +147,43 @@ def _poly(
 
 
 def _learn_spline(kind: str, chosen: Mapping[str, Any], x: FloatArray, text: str) -> BasisState:
+    _check_bounds(chosen, x, text)
     state: dict[str, Any] = {}
     try:
         _formulaic(kind, x, chosen, state)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise DataError(f"{text} cannot be built on these values: {error}") from None
+    if kind == "bs":
+        _check_knots(state, int(chosen["degree"]), text)
     return tuple(sorted((key, _frozen(value)) for key, value in state.items()))
+
+
+def _check_bounds(chosen: Mapping[str, Any], x: FloatArray, text: str) -> None:
+    lower, upper = chosen["lower_bound"], chosen["upper_bound"]
+    lower = float(x.min()) if lower is None else lower
+    upper = float(x.max()) if upper is None else upper
+    if not lower < upper:
+        raise DataError(
+            f"{text}: its lower bound {lower:g} is not below its upper bound {upper:g}."
+        )
+
+
+def _check_knots(state: Mapping[str, Any], degree: int, text: str) -> None:
+    """Refuse knots that leave a column of zeros, and wrong values beyond the data."""
+    lower, upper = state["lower_bound"], state["upper_bound"]
+    inner = state["knots"][degree + 1 : -degree - 1]
+    for knot in inner:
+        if not lower < knot < upper:
+            raise DataError(
+                f"{text} has a knot at {knot:g}, which is not inside its bounds {lower:g} and "
+                f"{upper:g}. Where many values tie there, take a lower df or give knots=c(...)."
+            )
+        if inner.count(knot) > max(degree, 1):
+            raise DataError(
+                f"{text} has {inner.count(knot)} knots at {knot:g}; degree {degree} allows "
+                f"{max(degree, 1)}. Where many values tie there, take a lower df or give "
+                "knots=c(...)."
+            )
 
 
 def _spline(kind: str, chosen: Mapping[str, Any], x: FloatArray, state: BasisState) -> FloatArray:
@@ -210,7 +259,7 @@ def _check_spline(name: str, options: dict[str, Any]) -> tuple[tuple[str, Any], 
     if name == "cr":
         if options.get("constraints") not in (None, "center"):
             raise FormulaError("cr() is centred; constraints='center' is the only choice.")
-        count = None if df is None else _count(name, "df", df, least=1)
+        count = None if df is None else _count(name, "df", df, least=2)
         return (("df", count), ("knots", knots), *bounds)
     degree = _count(name, "degree", options.get("degree", 3.0), least=0)
     intercept = _flag(name, "intercept", options.get("intercept", False))

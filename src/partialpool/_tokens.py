@@ -130,6 +130,7 @@ def _next(formula: str, place: int) -> Token:
     if char in "'\"":
         string = _STRING.match(formula, place)
         if string and "\n" not in string.group():
+            _check_content(string.group(), formula, place)
             return Token("string", string.group(), place, string.group()[1:-1])
     if char in _REFUSED:
         fail(_REFUSED[char], formula, place)
@@ -178,14 +179,18 @@ def _back_ticked(formula: str, place: int, match: re.Match[str]) -> Token:
     name = re.sub(r"\\(.)", r"\1", match.group(1), flags=re.DOTALL)
     if not name:
         fail("There is no name between these back-ticks.", formula, place)
-    for i, char in enumerate(name):
+    _check_content(match.group(), formula, place)
+    return Token("name", match.group(), place, name)
+
+
+def _check_content(text: str, formula: str, place: int) -> None:
+    for i, char in enumerate(text):
         if char == "\0" or unicodedata.category(char) == "Cs":
             fail(
-                f"The character U+{ord(char):04X} cannot be part of a column name.",
+                f"The character U+{ord(char):04X} cannot stand in a name or a string.",
                 formula,
-                place + 1 + i,
+                place + i,
             )
-    return Token("name", match.group(), place, name)
 
 
 def _continues(char: str) -> bool:

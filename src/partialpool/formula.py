@@ -100,7 +100,7 @@ def parse(
     """
     if not isinstance(text, str):
         raise FormulaError(f"A formula is a string, such as 'y ~ x', not {type(text).__name__}.")
-    return _parse(text, None if columns is None else tuple(columns), response)
+    return _parse(str(text), None if columns is None else tuple(columns), response)
 
 
 def parse_random(text: str) -> ModelFormula:

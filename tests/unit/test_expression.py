@@ -257,6 +257,13 @@ class TestScale:
             with pytest.raises(DataError, match=r"scale\(x\).*constant"):
                 value("scale(x)", {"x": np.full(7, constant)})
 
+    @pytest.mark.parametrize("size", [1e-300, 1e-200, 1e160, 1e300])
+    def test_extreme_sizes_are_scaled_as_any_other(self, size):
+        expected = value("scale(x)")
+        np.testing.assert_allclose(value("scale(x)", {"x": DATA["x"] * size}), expected, rtol=1e-12)
+        with pytest.raises(DataError, match="overflows"):
+            value("scale(x)", {"x": np.array([1.7e308, -1.7e308, 1.7e308, 1.7e308])})
+
     def test_states_nest(self):
         log = np.log(DATA["x"])
         standard = (log - log.mean()) / log.std(ddof=1)
@@ -278,7 +285,7 @@ class TestPoly:
         np.testing.assert_allclose(got, expected, atol=1e-15)
 
     @pytest.mark.parametrize("shift", [0.0, 1e6, -1e9])
-    @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+    @pytest.mark.parametrize("scale", [1e-290, 1e-12, 1.0, 1e12, 1e290])
     def test_poly_does_not_feel_shift_and_scale(self, shift, scale):
         x = np.arange(20.0)
         expected = value("poly(x, 4)", {"x": x})
@@ -355,6 +362,33 @@ class TestSplines:
         np.testing.assert_allclose(at(fine), natural(fine), atol=1e-10)
         beyond = np.linspace(13, 20, 8)  # a straight line, as a natural spline's
         assert np.abs(np.diff(at(beyond), n=2, axis=0)).max() < 1e-10
+
+    @pytest.mark.parametrize(
+        ("text", "part"),
+        [
+            ("bs(x, knots=c(3, 100))", "knot at 100"),
+            ("bs(x, knots=1)", "knot at 1,"),
+            ("bs(x, knots=c(3, 3, 3, 3))", "4 knots at 3"),
+            ("bs(x, knots=3, lower_bound=5)", "knot at 3"),
+            ("bs(x, df=4, lower_bound=5, upper_bound=2)", "not below"),
+            ("bs(x, df=4, upper_bound=1)", "not below"),
+            ("cr(x, knots=c(3, 100))", "100"),
+            ("cr(x, df=4, lower_bound=30)", "not below"),
+        ],
+    )
+    def test_knots_and_bounds_that_make_no_basis_are_a_data_error(self, text, part):
+        with pytest.raises(DataError, match=part):
+            value(text)
+
+    def test_ties_that_push_a_knot_to_the_edge_are_a_data_error(self):
+        x = np.r_[np.zeros(10), np.arange(1.0, 6.0), np.full(20, 9.0)]
+        with pytest.raises(DataError, match="many values tie"):
+            value("bs(x, df=5)", {"x": x})
+
+    def test_bs_may_start_inside_the_data(self):
+        whole = value("bs(x, knots=6, lower_bound=2, upper_bound=12)")
+        assert np.isfinite(whole).all()
+        assert np.linalg.matrix_rank(np.c_[np.ones(8), whole]) == 5
 
     def test_missing_values_stay_missing_in_every_column(self):
         for text in ("bs(m, df=4)", "cr(m, df=3)", "poly(m, 2)", "poly(m, 2, raw=True)"):
@@ -521,6 +555,7 @@ class TestContrasts:
         ("bs(x, df=4, lower_bound='a')", "number"),
         ("bs(x, degree=0)", "no column"),
         ("cr(x)", "one of df= and knots="),
+        ("cr(x, df=1)", "from 2 to 50"),
         ("cr(x, df=3, constraints='none')", "centred"),
         ("cbind(x)", "two columns"),
         ("cbind(x, y, z)", "two columns"),

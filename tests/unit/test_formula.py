@@ -379,7 +379,7 @@ SYNTAX = [
     ("y ~ log(poly(x, 2))", 4, "several columns"),
     ("y ~ poly(x, 51)", 4, "from 1 to 50"),
     ("y ~ bs(x, df=51)", 4, "from 3 to 50"),
-    ("y ~ cr(x, df=51)", 4, "from 1 to 50"),
+    ("y ~ cr(x, df=51)", 4, "from 2 to 50"),
 ]
 
 
@@ -448,6 +448,7 @@ HOSTILE = [
     "y ~ `x\0`",
     "y ~ \ud800",
     "y ~ `\ud800`",
+    "y ~ C(x, Treatment('\ud800'))",
     "y ~ x; z",
     "y ~ x # z",
     "y ~ x \\ z",
