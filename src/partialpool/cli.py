@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
+    parser.fitting = "fit" in (sys.argv[1:2] if argv is None else argv[:1])
     options = parser.parse_args(argv)
     if options.command is None:
         parser.print_help(sys.stderr)
@@ -99,14 +100,17 @@ def _run(argv: Sequence[str] | None) -> int:
 class _Parser(argparse.ArgumentParser):
     """Says what to do when a shell has taken a formula to pieces."""
 
+    fitting = False
+
     def error(self, message: str) -> NoReturn:
         hint = ""
-        if message.startswith("unrecognized arguments"):
+        head, _, rest = message.partition("unrecognized arguments: ")
+        if not head and self.fitting and not rest.startswith("-"):
             hint = '; a formula goes in quotes: partialpool fit "y ~ x + (1 | g)" data.csv'
         super().error(message + hint)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> _Parser:
     parser = _Parser(
         prog="partialpool",
         description="Linear models and linear mixed models.",

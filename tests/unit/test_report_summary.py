@@ -244,6 +244,8 @@ def test_json_holds_the_exact_numbers(sleep: pd.DataFrame) -> None:
     assert out["model"] == "lmer"
     assert out["fixed_effects"][1]["estimate"] == fit.params["Days"]
     assert out["criteria"]["reml_criterion"] == fit.reml_criterion
+    optimum = {"converged": True, "certified": True, "singular": False}
+    assert out["optimum"] == optimum | {"evaluations": fit.optimum.evaluations}
     assert out["size"] == {"nobs": 180, "groups": {"Subject": 18}}
     assert out["random_effects"][1]["corr_1"] == pytest.approx(0.0655, abs=1e-3)
     plain = json.loads(pp.lm("Reaction ~ Days", sleep).summary().as_json())

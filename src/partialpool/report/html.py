@@ -16,15 +16,17 @@ __all__ = ["STYLE", "render"]
 _NAME = 26  # letters of a row's name that stay on one line
 
 # JupyterLab and VS Code set their own theme, which may differ from the system's: their classes win.
-_DARK = """--pp-ink:#e6e6e6;--pp-soft:#a3a8b0;--pp-rule:#4a4f57;--pp-faint:#33373d;\
---pp-warn-ink:#ffd7a8;--pp-warn:#4a3116;--pp-warn-edge:#e08a2e"""
+# Other hosts stay white in a dark system, so the report brings its own paper.
+_LIGHT = """--pp-paper:#fff;--pp-ink:#1c1e21;--pp-soft:#5c636b;--pp-rule:#9aa1a9;\
+--pp-faint:#e3e6ea;--pp-warn-ink:#6b3a00;--pp-warn:#fff3e0;--pp-warn-edge:#e08a2e"""
+_DARK = """--pp-paper:#17191c;--pp-ink:#e6e6e6;--pp-soft:#a3a8b0;--pp-rule:#4a4f57;\
+--pp-faint:#33373d;--pp-warn-ink:#ffd7a8;--pp-warn:#4a3116;--pp-warn-edge:#e08a2e"""
 STYLE = f"""\
-.pp-report{{--pp-ink:#1c1e21;--pp-soft:#5c636b;--pp-rule:#9aa1a9;--pp-faint:#e3e6ea;\
---pp-warn-ink:#6b3a00;--pp-warn:#fff3e0;--pp-warn-edge:#e08a2e;\
-color:var(--pp-ink);font:14px/1.45 system-ui,sans-serif;max-width:100%}}
+.pp-report{{{_LIGHT};\
+color:var(--pp-ink);background:var(--pp-paper);font:14px/1.45 system-ui,sans-serif;\
+padding:.6em .8em;border-radius:4px;box-sizing:border-box;max-width:100%}}
 @media (prefers-color-scheme:dark){{.pp-report{{{_DARK}}}}}
-[data-jp-theme-light="true"] .pp-report,.vscode-light .pp-report{{--pp-ink:#1c1e21;\
---pp-soft:#5c636b;--pp-rule:#9aa1a9;--pp-faint:#e3e6ea;--pp-warn-ink:#6b3a00;--pp-warn:#fff3e0}}
+[data-jp-theme-light="true"] .pp-report,.vscode-light .pp-report{{{_LIGHT}}}
 [data-jp-theme-light="false"] .pp-report,.vscode-dark .pp-report{{{_DARK}}}
 .pp-report .pp-title{{font-size:1.15em;font-weight:600;margin:0 0 .4em}}
 .pp-report .pp-scroll{{overflow-x:auto;margin:.9em 0}}
@@ -64,7 +66,7 @@ def render(report: Report, *, style: bool = True) -> str:
         False leaves the `STYLE` sheet out, for a page that has it already.
     """
     sheet = f"<style>\n{STYLE}</style>\n" if style else ""
-    body = "\n".join(map(_block, report.blocks))
+    body = "\n".join(map(_block, report.visible))
     title = f'<p class="pp-title">{escape(report.title)}</p>'
     return f'<section class="pp-report">\n{sheet}{title}\n{body}\n</section>'
 

@@ -1,10 +1,10 @@
 """A report as strict JSON.
 
 Keys of the document: ``model`` (``"lm"`` or ``"lmer"``), ``title``; one key a list of facts
-(``about``, ``fit``, ``size``: objects) or a table (``fixed_effects``, ``random_effects``,
-``correlation``: lists of objects, one a row; ``criteria``, ``residuals``: one object); and
-``notes`` (objects with ``kind``, ``topic``, ``text``). Numbers are exact; what is not a finite
-number is null.
+(``about``, ``fit``, ``size``, ``optimum``: objects) or a table (``fixed_effects``,
+``random_effects``, ``correlation``: lists of objects, one a row; ``criteria``, ``residuals``: one
+object); and ``notes`` (objects with ``kind``, ``topic``, ``text``). Numbers are exact; what is not
+a finite number is null.
 """
 
 from __future__ import annotations

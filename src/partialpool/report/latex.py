@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
 def render(report: Report) -> str:
     """The report as LaTeX source; needs ``\\usepackage{booktabs}`` and ``[T1]{fontenc}``."""
     head = "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}"
-    parts = [head, f"\\paragraph{{{escape(report.title)}}}", *map(_block, report.blocks)]
+    parts = [head, f"\\paragraph{{{escape(report.title)}}}", *map(_block, report.visible)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,10 +11,11 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["align", "column", "joint", "p_value", "printable", "signif_code", "width"]
+__all__ = ["align", "column", "joint", "p_value", "p_values", "printable", "signif_code", "width"]
 
 _LARGEST = 1e9  # calibrated: a population or a price in full, a date in nanoseconds not
 _ROOM = 11  # calibrated: digits of the largest value, before and after the point together
+_SMALL_P = 1e-4  # inherited from R's print: below this, an exponent
 _SMALLEST_P = 2.2e-16  # derived: the spacing of doubles at 1
 SIGNIF_LEGEND = "Signif. codes: *** below 0.001, ** below 0.01, * below 0.05, . below 0.1"
 
@@ -80,21 +81,31 @@ def align(values: Sequence[float], *, digits: int = 5) -> tuple[str, ...]:
     return column(rounded, decimals=most)
 
 
-def p_value(p: float, *, digits: int = 3) -> str:
-    """Show a p-value: three digits, an exponent below 1e-4, a bound at the rounding level.
+def p_value(p: float) -> str:
+    """Show a single p-value; see `p_values`."""
+    return p_values([p])[0]
+
+
+def p_values(values: Sequence[float], *, digits: int = 3) -> tuple[str, ...]:
+    """Show p-values: three digits of the smallest, an exponent below 1e-4, then a bound.
 
     Examples
     --------
-    >>> [p_value(p) for p in (0.5, 0.0123456, 3.21e-5, 1e-40, float("nan"))]
-    ['0.500', '0.0123', '3.21e-05', '<2.2e-16', 'NaN']
+    >>> p_values([0.5, 0.0123456, 3.21e-5, 1e-40, float("nan")])
+    ('0.5000', '0.0123', '3.21e-05', '<2.2e-16', 'NaN')
     """
-    if not math.isfinite(p):
-        return _plain(p)
-    if p < _SMALLEST_P:
-        return f"<{_SMALLEST_P}"
-    if p < 1e-4:
-        return f"{p:.{digits - 1}e}"
-    return f"{p:.{max(digits, digits - 1 - _exponent(p))}f}"
+    plain = [p for p in values if math.isfinite(p) and p >= _SMALL_P]
+    decimals = max((digits - 1 - _exponent(p) for p in plain), default=digits)
+    decimals = max(digits, decimals)
+
+    def show(p: float) -> str:
+        if not math.isfinite(p):
+            return _plain(p)
+        if p >= _SMALL_P:
+            return f"{p:.{decimals}f}"
+        return f"<{_SMALLEST_P}" if p < _SMALLEST_P else f"{p:.{digits - 1}e}"
+
+    return tuple(map(show, values))
 
 
 def signif_code(p: float) -> str:

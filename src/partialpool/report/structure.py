@@ -130,6 +130,11 @@ class Report(NamedTuple):
         return next(b for b in self.blocks if isinstance(b, Table) and b.key == key)
 
     @property
+    def visible(self) -> tuple[Block, ...]:
+        """The blocks that people see."""
+        return tuple(b for b in self.blocks if not isinstance(b, Facts) or b.visible)
+
+    @property
     def notes(self) -> tuple[Note, ...]:
         """Remarks: singular fit, dropped columns, ..."""
         return tuple(b for b in self.blocks if isinstance(b, Note))

@@ -39,7 +39,11 @@ class Summary:
         return latex.render(self.report)
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary as nested dicts and lists, ready for JSON (None for what is not finite)."""
+        """The summary as nested dicts and lists, ready for JSON (None for what is not finite).
+
+        Keys: ``model, title, about, residuals, fixed_effects, notes``; for ``lm`` also ``fit``, for
+        ``lmer`` ``criteria, random_effects, size, correlation, optimum``.
+        """
         return json.document(self.report)
 
     def as_json(self) -> str:

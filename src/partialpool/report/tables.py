@@ -14,7 +14,7 @@ import numpy as np
 from .. import estimates
 from ..ols import OlsRecord
 from . import notes, quantities
-from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, signif_code
+from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, p_values, signif_code
 from .structure import Block, Fact, Facts, Field, Report, Table
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "correlation",
     "criteria",
     "fit_facts",
+    "optimum",
     "random_effects",
     "report",
     "residuals",
@@ -56,7 +57,7 @@ def report(record: Record) -> Report:
     head = (*notes.loud(record), about(record), criteria(record), residuals(record))
     body = (random_effects(record), size(record), *fixed, *_correlation_or_note(record))
     title = f"Linear mixed model fit by {'REML' if record.spec.reml else 'maximum likelihood'}"
-    return Report(title, "lmer", (*head, *body, *notes.quiet(record)))
+    return Report(title, "lmer", (*head, *body, optimum(record), *notes.quiet(record)))
 
 
 def about(record: Record) -> Facts:
@@ -98,7 +99,7 @@ def coefficients(record: Record) -> Table:
     codes = tuple(map(signif_code, p))
     fields += [
         Field("df", "df", dfs, column(dfs), hidden=True),
-        Field("p_value", "Pr(>|t|)", tuple(p), tuple(map(p_value, p))),
+        Field("p_value", "Pr(>|t|)", tuple(p), p_values(p)),
         Field("significance", "", codes, codes, numeric=False),
     ]
     legend = SIGNIF_LEGEND if any(codes) else ""
@@ -188,6 +189,18 @@ def size(record: LmmRecord) -> Facts:
         Fact("groups", "groups", shown, levels),
     )
     return Facts("size", items, inline=True)
+
+
+def optimum(record: LmmRecord) -> Facts:
+    """How the fit ended, for programs: people read the notes."""
+    found = record.optimum
+    values = {
+        "converged": bool(found.converged),
+        "certified": bool(found.converged and found.kkt),
+        "singular": bool(estimates.is_singular(record)),
+        "evaluations": int(found.evaluations),
+    }
+    return Facts("optimum", tuple(Fact(k, "", "", v) for k, v in values.items()))
 
 
 def fit_facts(record: OlsRecord) -> Facts:

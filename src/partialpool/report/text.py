@@ -25,7 +25,7 @@ def render(report: Report) -> str:
     Rows: 3
     """
     lines = [printable(report.title)]
-    for before, block in pairwise((None, *report.blocks)):
+    for before, block in pairwise((None, *report.visible)):
         assert block is not None
         if before is not None and _apart(before, block):
             lines.append("")
