@@ -135,16 +135,23 @@ def factor_of_integers(array: npt.NDArray[Any]) -> FactorData:
     return FactorData(rank[place], used + low, False, True)
 
 
-def factor_of_floats(array: npt.NDArray[Any], name: str) -> FactorData:
-    """Floating-point numbers as a factor: only if they are whole; NaN is missing."""
+def factor_of_floats(
+    array: npt.NDArray[Any], name: str, rows: npt.NDArray[np.int64] | None = None
+) -> FactorData:
+    """Floating-point numbers as a factor: only if they are whole; NaN is missing.
+
+    `rows` are the places in the data of the values, for the message.
+    """
+    array = array.astype(np.float64, copy=False)
     missing = np.isnan(array)
     some = bool(missing.any())
     present = array[~missing] if some else array
     wrong = np.flatnonzero(~(np.abs(present) < float(_INT64_MAX)) | (present != np.floor(present)))
     if wrong.size:
-        row = int(np.flatnonzero(~missing)[wrong[0]])
+        at = int(np.flatnonzero(~missing)[wrong[0]])
+        row = at if rows is None else int(rows[at])
         raise DataError(
-            f"Column {name!r} is used as a factor but holds {float(array[row])!r} in row {row} "
+            f"{name!r} is used as a grouping factor but is {float(array[at])!r} in row {row} "
             "(counting from 0); floating-point numbers must be whole to be levels. Bin or round "
             "the column, or convert it to strings."
         )
@@ -177,7 +184,12 @@ def factor_of_objects(values: list[Any], name: str) -> FactorData:
         return factor_of_floats(filled, name)
     try:
         return _factor_of_hashables(values, sorted(set(present)), missing=some)
-    except TypeError:
+    except (TypeError, ValueError):
+        if len(types) == 1:
+            raise DataError(
+                f"Column {name!r} holds values of type {_type_names(types)}, which cannot be "
+                "levels of a factor. Convert it to strings or numbers."
+            ) from None
         raise DataError(
             f"Column {name!r} mixes values of the types {_type_names(types)}, which have no order "
             "and so no level order. Convert it to strings or to a categorical."

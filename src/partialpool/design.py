@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from . import expression as expressions
 from . import formula as formulas
-from ._columns import FactorData, factor_of_floats
+from ._columns import FactorData
 from ._errors import DataError, MissingDataWarning, SpecificationError, warn
 from ._types import FloatArray, Group, IntArray, RandomTerm, TermSpec
-from .coding import Basis, Categorical, Contrast, Piece, expand, read_contrast
+from .coding import Basis, Categorical, Piece, expand
+from .contrasts import TREATMENT, Contrast, read_contrast
 from .expression import Expression
 from .formula import ModelFormula
+from .grouping import group
 from .newdata import rebuild
 from .reader import Reader
-from .schema import GroupSchema, Plan, Rows, Schema, TermSchema, columns, pack, plan_of
+from .schema import GroupSchema, Plan, Rows, Schema, TermSchema, columns, plan_of
 from .table import Table
 
 __all__ = ["Design", "Rows", "Schema", "Spec", "build", "dense", "rebuild", "with_terms"]
@@ -31,8 +32,6 @@ __all__ = ["Design", "Rows", "Schema", "Spec", "build", "dense", "rebuild", "wit
 # X'X of more columns than this would take 3 GB (p^2 doubles); a factor of so many levels belongs
 # in a random-effects term.
 MAX_COLUMNS = 20_000
-
-TREATMENT = Contrast()
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,10 @@ def _read_columns(read: Reader, plan: Plan, asked: Mapping[str, Contrast]) -> No
                 f"The response {response.text} is a pair of counts, which only a binomial model "
                 "has."
             )
-        read.numbers_of(response)
+        try:
+            read.numbers_of(response)
+        except DataError as error:
+            raise DataError(f"{error} (The response.)") from None
     for key, piece in plan.pieces.items():
         if piece.is_categorical or (piece.is_name and read.is_factor(piece.names[0])):
             read.factor(piece.names[0])
@@ -186,10 +188,10 @@ def _read_columns(read: Reader, plan: Plan, asked: Mapping[str, Contrast]) -> No
                 f"contrasts names {name!r}, which is a number in this formula. Write C({name}) to "
                 "use it as a factor."
             )
-    for group in plan.groups:
-        for part in group:
+    for parts in plan.groups:
+        for part in parts:
             if part.is_name or part.is_categorical:
-                read.factor(part.names[0])
+                read.grouping(part.names[0])
             else:
                 read.numbers_of(part)
     for shift in plan.offsets:
@@ -263,7 +265,7 @@ def _assemble(read: Reader, plan: Plan, asked: Mapping[str, Contrast]) -> tuple[
     ):
         if parts not in groups:
             groups[parts] = len(found)
-            found.append(_group(read, name, parts, bar.text))
+            found.append(group(read, name, parts, bar.text))
         own, _ = expand(inside, pieces)
         spec = TermSpec(name, tuple([r.name for r in own]), bar.diagonal, bar.text)
         place = groups[parts]
@@ -335,6 +337,7 @@ def _categorical(
     if wanted is not None:
         contrast = Contrast(wanted.kind, wanted.base, wanted.position)
     levels = data.levels
+    data.codes.flags.writeable = False
     listed = levels.tolist() if isinstance(levels, np.ndarray) else levels
     return data.codes, Categorical(piece.text, tuple(listed), contrast)
 
@@ -359,43 +362,3 @@ def _check_width(plan: Plan, pieces: Mapping[str, Piece]) -> None:
                 f"The term {text} makes more than {MAX_COLUMNS} columns ({width} of its own). A "
                 f"factor with so many levels belongs in a random-effects term: (1 | {text})."
             )
-
-
-def _group(
-    read: Reader, name: str, parts: tuple[Expression, ...], text: str
-) -> tuple[Group, GroupSchema]:
-    """Codes and levels of a grouping factor, of an interaction those that occur."""
-    data = [_group_part(read, part) for part in parts]
-    codes, levels = data[0].codes, data[0].levels
-    keys: list[npt.NDArray[np.int64]] = []
-    for part in data[1:]:
-        packed = pack(codes, part.codes, len(part.levels))
-        occurring, inverse = np.unique(packed, return_inverse=True)
-        keys.append(occurring)
-        codes = inverse.astype(np.int32)
-    if keys:
-        levels = _labels(keys, [part.levels for part in data])
-    if len(levels) < 2:
-        raise DataError(
-            f"Grouping factor {name!r} has one level, {levels[0]!s}, in term {text}: a variance "
-            "between groups needs at least two. Drop the term."
-        )
-    schema = GroupSchema(name, parts, tuple([p.levels for p in data]), tuple(keys), levels)
-    return Group(name, codes, levels), schema
-
-
-def _group_part(read: Reader, part: Expression) -> FactorData:
-    if part.is_name or part.is_categorical:
-        return read.used_levels(part.names[0])
-    return factor_of_floats(read.result(part), part.text)
-
-
-def _labels(keys: list[npt.NDArray[np.int64]], levels: list[Any]) -> tuple[str, ...]:
-    """``"b1:a1"`` for each combination that occurs, from the packed codes of `_group`."""
-    place = np.arange(keys[-1].size)
-    texts: list[list[str]] = []
-    for key, part in zip(reversed(keys), reversed(levels[1:]), strict=True):
-        place, last = np.divmod(key[place], len(part))
-        texts.append([str(part[i]) for i in last.tolist()])
-    texts.append([str(levels[0][i]) for i in place.tolist()])
-    return tuple([":".join(label) for label in zip(*reversed(texts), strict=True)])

@@ -13,15 +13,14 @@ from ._errors import DataError, FormulaError
 from ._types import BoolArray, FloatArray, Group, IntArray, RandomTerm
 from .coding import Categorical, Recipe
 from .expression import Expression, apply, contrast_of
-from .reader import missing_of, option_expression, require_finite, used_levels
+from .grouping import lookup, pack
+from .reader import coded, missing_of, option_expression, require_finite, used_levels
 from .schema import (
     GroupSchema,
     Plan,
     Rows,
     Schema,
     columns,
-    lookup,
-    pack,
     plan_of,
     position_of,
 )
@@ -203,7 +202,7 @@ class _NewData:
         found = self.factors.get(name)
         if found is None:
             self._require(name)
-            found = self.factors[name] = used_levels(self.table.factor(name))
+            found = self.factors[name] = used_levels(coded(self.table, name))
         return found
 
     def _known_levels(self, expression: Expression, piece: Categorical) -> IntArray:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import expression as expressions
-from ._columns import FactorData
+from ._columns import FactorData, with_missing
 from ._core import scan
 from ._errors import DataError, FormulaError, MissingDataWarning, SpecificationError, warn
 from ._types import BoolArray, FloatArray
@@ -19,7 +19,7 @@ from .formula import ModelFormula
 from .schema import position_of
 from .table import Table, closest
 
-__all__ = ["Reader", "missing_of", "used_levels"]
+__all__ = ["Reader", "coded", "missing_of", "used_levels"]
 
 FINITE, INFINITE = 0, 2  # what scan() returns; 1: NaN, but no Inf
 
@@ -74,8 +74,16 @@ class Reader:
         return self.table.kind(name) in ("categorical", "boolean")
 
     def factor(self, name: str) -> None:
+        """Read a factor of the fixed part or of the columns of a bar."""
         if name not in self.factors:
             self._known(name, name)
+            self.factors[name] = coded(self.table, name)
+
+    def grouping(self, name: str) -> None:
+        """Read a grouping factor, which must not be fractions."""
+        self._known(name, name)
+        data = self.factors.get(name)
+        if data is None or getattr(data.levels, "dtype", None) == np.float64:
             self.factors[name] = self.table.factor(name)
 
     def numbers_of(self, expression: Expression) -> None:
@@ -120,12 +128,14 @@ class Reader:
         try:
             if hasattr(value, "to_numpy"):
                 value = value.to_numpy()
-            array = np.array(value, dtype=np.float64)
+            array = np.array(np.real(value), dtype=np.float64)
         except (TypeError, ValueError):
             raise DataError(
                 f"{name} must be a column name, an expression, or one number for each row of the "
                 f"data, not {type(value).__name__}."
             ) from None
+        if np.iscomplexobj(value):
+            raise DataError(f"{name} holds complex numbers; real ones are needed.")
         if np.ma.is_masked(value):
             array[np.ma.getmaskarray(value)] = np.nan
         if array.shape != (self.table.nrows,):
@@ -240,6 +250,23 @@ class Reader:
         if not data.occurring:
             data = self.factors[name] = used_levels(data)
         return data
+
+
+def coded(table: Table, name: str) -> FactorData:
+    """A column as a factor of the fixed part, where ``C(dose)`` may hold fractions."""
+    if table.kind(name) != "numeric":
+        return table.factor(name)
+    x = table.numeric(name)
+    missing = np.isnan(x)
+    present = x[~missing]
+    if np.array_equal(present, np.floor(present)):
+        return table.factor(name)
+    if np.isinf(present).any():
+        at = int(np.flatnonzero(np.isinf(x))[0])
+        raise DataError(f"Column {name!r} is infinite ({x[at]}) in row {at} (counting from 0).")
+    levels, inverse = np.unique(present, return_inverse=True)
+    data = FactorData(inverse.astype(np.int32), levels, False, True)
+    return with_missing(data, missing if missing.any() else None)
 
 
 def option_expression(value: str, table: Table) -> Expression:

@@ -26,8 +26,6 @@ __all__ = [
     "Schema",
     "TermSchema",
     "columns",
-    "lookup",
-    "pack",
     "plan_of",
     "position_of",
 ]
@@ -216,16 +214,3 @@ def columns(
             lookups = tuple([(codes[key], table) for key, _, table in parts if table is not None])
             out.append(Column(name, numeric, lookups))
     return tuple(out)
-
-
-def pack(first: IntArray, second: IntArray, size: int) -> npt.NDArray[np.int64]:
-    """One number a pair of codes: first * size + second; sorted as the pairs are."""
-    return first.astype(np.int64) * size + second
-
-
-def lookup(keys: npt.NDArray[np.int64], packed: npt.NDArray[np.int64]) -> IntArray:
-    """Place of each number in the sorted `keys`, -1 if it is not there."""
-    if not keys.size:
-        return np.full(packed.shape, -1, dtype=np.int32)
-    place = np.minimum(np.searchsorted(keys, packed), keys.size - 1)
-    return np.where(keys[place] == packed, place, -1).astype(np.int32)

@@ -138,6 +138,8 @@ def _refusal(data: Any) -> DataError:
 
 def _read(path: Path) -> Any:
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise DataError(f"{str(path)!r} is a directory; give the path of one file.")
     if suffix not in (".csv", ".parquet"):
         raise DataError(
             f"data={str(path)!r}: the file name must end in .csv or .parquet, not {suffix!r}."
@@ -149,8 +151,6 @@ def _read(path: Path) -> Any:
             near = closest(path.name, here).replace("columns", "files of this kind there")
             near = near if here else ""
         raise DataError(f"There is no file {str(path)!r}.{near}")
-    if path.is_dir():
-        raise DataError(f"{str(path)!r} is a directory; give the path of one file.")
     import pandas as pd
 
     try:
