@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_products_of_chunks_add_up_to_the_products_of_all_rows(seed):
         record = lmm.fit(design.formula, design.frame, **options)
     whole, rows, n = lmm.problem(record), record.rows, record.rows.nobs
     cuts = [0, n // 4, n // 4 + 1, 2 * n // 3, n]
-    parts = [part(rows, a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [part(rows, a, b) for a, b in pairwise(cuts)]
     like = products.accumulate(rows)  # for its shifts and scales
     chunks = [products.accumulate(rows, like=like) for rows in parts]
     for order in (chunks, chunks[::-1]):

@@ -284,10 +284,12 @@ def _fixed(make: Maker, n: int) -> tuple[list[str], dict[str, np.ndarray]]:
         texts.append(name)
         pieces[name] = make.number(name, n)
     if len(pieces) < p and "f" not in make.columns:
-        levels = min(3, p - len(pieces) + 1)
+        full = "Intercept" not in pieces  # the first factor then spans it
+        levels = max(2, min(3, p - len(pieces) + (not full)))
         D = make.factor("f", n, levels)
         texts.append("f")
-        pieces |= {f"f[T.f{'pqr'[i]}]": D[:, i] for i in range(1, levels)}
+        base = "" if full else "T."
+        pieces |= {f"f[{base}f{'pqr'[i]}]": D[:, i] for i in range(not full, levels)}
     if len(pieces) < p and {"x1", "x2"} <= set(pieces):
         texts.append("x1:x2")
         pieces["x1:x2"] = pieces["x1"] * pieces["x2"]

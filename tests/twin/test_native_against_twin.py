@@ -65,6 +65,22 @@ def compare_derivatives(design, twin, objective, tolerance):
         diagonal = np.sqrt(np.diag(expected.hessian_scale))
         scale = expected.hessian_scale + np.outer(diagonal, diagonal)
         agree(objective.hessian(theta), expected.hessian, scale, tolerance)
+        average = objective.hessian(theta, kind="average")
+        agree(average, expected.average_information, scale, tolerance)
+
+
+def effect_sizes(design, twin, theta):
+    """Prior standard deviations over sigma, (J, k) a term; a bound on what is known of b.
+
+    Columns of a term are worked on together (a covariate may be centred against the intercept),
+    so each has at least the size of the others, in its own unit.
+    """
+    prior = np.sqrt(np.sum(np.asarray(twin.Lambda(theta), float) ** 2, axis=1))
+    out = []
+    for (_, _, term), own in zip(design.terms, twin.split(prior), strict=True):
+        unit = np.sqrt(np.mean(term.columns**2, axis=0))
+        out.append(np.max(own * unit, axis=1, keepdims=True) / unit)
+    return out
 
 
 def compare_solution(design, twin, objective, tolerance):
@@ -73,7 +89,7 @@ def compare_solution(design, twin, objective, tolerance):
         size = np.sqrt(twin.y @ expected.Vi @ twin.y)  # of y in the metric of V
         beta_scale = np.sqrt(np.diag(expected.cov_unscaled)) * size  # Cauchy-Schwarz bounds
         agree(got.beta, expected.beta, beta_scale, tolerance)
-        b_scale = twin.split(np.sqrt(np.sum(expected.L**2, axis=1)) * size)
+        b_scale = [size * spread for spread in effect_sizes(design, twin, theta)]
         u_scale = twin.split(np.full(len(expected.u), size))
         assert len(got.u) == len(got.b) == len(design.terms)
         for t, (u, b) in enumerate(zip(got.u, got.b, strict=True)):
@@ -143,8 +159,8 @@ def test_conditional_covariances_and_row_variances_match_the_dense_twin(seed):
     design, twin, _ = prepared(seed)
     problem, rows = problem_of(design)
     for theta in design.thetas:
-        prior = np.sum(twin.Lambda(theta) ** 2, axis=1)  # a conditional variance is below it
-        scale = [np.sqrt(p[:, :, None] * p[:, None, :]) for p in twin.split(prior)]
+        spread = effect_sizes(design, twin, theta)
+        scale = [s[:, :, None] * s[:, None, :] for s in spread]
         got = problem.conditional_covariances(theta)
         for t, expected in enumerate(twin.conditional_covariances(theta)):
             agree(got[t], expected, scale[t])
