@@ -93,12 +93,12 @@ def test_several_magnitudes_in_a_column_print_as_in_lme4(mpg: pd.DataFrame) -> N
 
 
 def test_a_linear_model_prints_the_numbers_of_r(mpg: pd.DataFrame) -> None:
-    # summary(lm(hwy ~ displ + year + drv, mpg))
+    # summary(lm(hwy ~ displ + year + drv, mpg)), which prints -271.9413 for -271.941352 though.
     lines = str(pp.lm("hwy ~ displ + year + drv", mpg).summary()).splitlines()
     assert lines[0] == "Linear model fit by least squares"
     for line in (
         "-9.6570 -1.6941 -0.2147  1.5793 14.4838",
-        "Intercept -271.9413    88.6423  -3.068 0.002416  **",
+        "Intercept -271.9414    88.6423  -3.068 0.002416  **",
         "displ       -3.0150     0.2154 -13.998 <2.2e-16 ***",
         "drv[T.r]     5.3281     0.7174   7.427 2.18e-12 ***",
         "Residual standard error: 3.013 on 229 degrees of freedom",
