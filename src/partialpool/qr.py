@@ -104,7 +104,7 @@ def factor(rows: Rows) -> RowQR:
     kept = _keep(S, raw, one, rows.constant, p)
     spanned = bool(rows.constant) and set(rows.constant) <= set(kept)
     V = S if spanned else raw
-    T = _upper(np.column_stack([V[:, kept], V[:, p]]))
+    T = _upper(V[:, [*kept, p]])
     k = len(kept)
     back = _inverse(T[:k, :k])
     beta, center = back @ T[:k, k], np.zeros(k)
@@ -112,7 +112,7 @@ def factor(rows: Rows) -> RowQR:
         center = shift[kept]  # zero on the columns of D
     used = shift if spanned else np.zeros(p + 1)
     beta, rss = _refine(rows, used, kept, beta, back)
-    in_constant = np.isin(kept, rows.constant) if spanned else np.zeros(k, dtype=bool)
+    in_constant = np.array([spanned and j in rows.constant for j in kept], dtype=bool)
     root = back.copy()
     root[in_constant] -= center @ back
     beta[in_constant] += used[p] - center @ beta
@@ -124,6 +124,8 @@ def factor(rows: Rows) -> RowQR:
 
 def _upper(A: FloatArray) -> FloatArray:
     """The triangular factor of a dense matrix; of either sign."""
+    if len(A) <= A.shape[1] + 1 and not np.tril(A, -1).any():
+        return A[: A.shape[1]]  # it is one already, as it is when nothing was dropped
     return np.asarray(np.linalg.qr(A, mode="r"))
 
 
