@@ -114,6 +114,6 @@ def residual_quantiles(record: Record) -> tuple[float, ...]:
     """Minimum, quartiles, maximum: scaled residuals of a mixed model, weighted ones of ``lm``."""
     from ..diagnostics import residuals
 
-    values = residuals(record, "pearson" if isinstance(record, OlsRecord) else "scaled")
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # a perfect fit has sigma = 0
+        values = residuals(record, "pearson" if isinstance(record, OlsRecord) else "scaled")
         return tuple(np.quantile(values, (0.0, 0.25, 0.5, 0.75, 1.0)).tolist())
