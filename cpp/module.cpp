@@ -35,19 +35,25 @@ nb::object to_array(Vector&& values) {
 
 Vector to_vector(const DoubleIn& x) { return Vector(x.data(), x.data() + x.size()); }
 
-// Keeps the Python arrays alive that a C++ view points into.
+// Keeps the Python arrays alive that a C++ view points into. Every array of rows must have n values
+// (n < 0: any number; `shortest` says how many rows all of them have).
 class Keeper {
    public:
+    Index shortest = std::numeric_limits<Index>::max();
+    const double* table(nb::handle h) {
+        const auto x = nb::cast<DoubleIn>(h);
+        kept_.push_back(nb::borrow(h));
+        return x.data();
+    }
     const double* values(nb::handle h, Index n) {
         const auto x = nb::cast<DoubleIn>(h);
-        if (n >= 0 && static_cast<Index>(x.size()) != n)
-            throw std::invalid_argument("array of the wrong length");
+        check(static_cast<Index>(x.size()), n);
         kept_.push_back(nb::borrow(h));
         return x.data();
     }
     const std::int32_t* codes(nb::handle h, Index n) {
         const auto x = nb::cast<CodesIn>(h);
-        if (static_cast<Index>(x.size()) != n) throw std::invalid_argument("codes of the wrong length");
+        check(static_cast<Index>(x.size()), n);
         kept_.push_back(nb::borrow(h));
         return x.data();
     }
@@ -59,7 +65,7 @@ class Keeper {
             for (nb::handle x : nb::cast<nb::tuple>(column[1])) c.numeric.push_back(values(x, n));
             for (nb::handle l : nb::cast<nb::tuple>(column[2])) {
                 const auto pair = nb::cast<nb::tuple>(l);
-                c.lookups.push_back({codes(pair[0], n), values(pair[1], -1)});
+                c.lookups.push_back({codes(pair[0], n), table(pair[1])});
             }
             out.push_back(std::move(c));
         }
@@ -67,6 +73,10 @@ class Keeper {
     }
 
    private:
+    void check(Index size, Index n) {
+        if (n >= 0 && size != n) throw std::invalid_argument("a column of the wrong length");
+        shortest = std::min(shortest, size);
+    }
     std::vector<nb::object> kept_;
 };
 
@@ -119,7 +129,7 @@ nb::tuple products_state(const PyProducts& self) {
         zs.append(nb::make_tuple(copy(t.zshift[g]), copy(t.zscale[g])));
     return nb::make_tuple(P.n, P.p, P.sum_log_weights, copy(P.D), groups, pairs,
                           nb::make_tuple(copy(t.xshift), copy(t.xscale), copy(t.mix),
-                                         copy(t.delta0), t.constant, t.y0, zs));
+                                         copy(t.delta0), t.constant, t.y0, zs, t.y_size));
 }
 
 PyProducts products_from(nb::tuple s) {
@@ -152,6 +162,7 @@ PyProducts products_from(nb::tuple s) {
         T.zshift.push_back(vec(z[0]));
         T.zscale.push_back(vec(z[1]));
     }
+    T.y_size = nb::cast<double>(t[7]);
     return {P};
 }
 
@@ -300,7 +311,9 @@ int scan(DoubleIn x) {
 
 nb::object fill(nb::sequence columns, Index start, Index stop) {
     Keeper keeper;
-    Columns c = keeper.columns(columns, -1);
+    const Columns c = keeper.columns(columns, -1);
+    if (start < 0 || stop < start || (stop > keeper.shortest && !c.empty()))
+        throw std::invalid_argument("rows outside the columns");
     const Index p = static_cast<Index>(c.size());
     Vector out((stop - start) * p);
     for (Index k = 0; k < p; ++k) c[k].fill(start, stop, out.data() + k, p);
@@ -399,6 +412,8 @@ NB_MODULE(_core, m) {
                  return nb::make_tuple(to_array(Vector(s.p->transform.xshift)),
                                        to_array(Vector(s.p->transform.xscale)));
              })
+        .def_prop_ro("response_size",
+                     [](const PyProducts& s) { return s.p->transform.y_size; })
         .def_prop_ro("rss0", [](const PyProducts& s) { return s.p->D.back(); });
 
     m.def("accumulate",

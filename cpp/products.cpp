@@ -278,6 +278,11 @@ void choose_pilot(const RowSet& rows, Transform& t) {
     const Index p = rows.p(), m = std::min(rows.n, kPilotRows), w = p + 1;
     t.y0 = 0;
     t.delta0.assign(p, 0.0);
+    t.y_size = 0;
+    for (Index i = 0; i < m; ++i) {
+        const double v = std::fabs(rows.y[i] - (rows.offset ? rows.offset[i] : 0));
+        t.y_size = std::max(t.y_size, rows.weights ? v * std::sqrt(rows.weights[i]) : v);
+    }
     if (!t.constant.empty()) {
         double sum = 0;
         const double first = rows.y[0] - (rows.offset ? rows.offset[0] : 0);

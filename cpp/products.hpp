@@ -15,6 +15,7 @@ struct Transform {
     Vector xshift, xscale, mix, delta0;
     std::vector<Index> constant;
     double y0 = 0;
+    double y_size = 0;  // largest sqrt(w) |y - offset| of the pilot rows: the scale of y's rounding
     std::vector<Vector> zshift, zscale;  // one a group, one a column
 };
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import formula as formulas
-from . import lmm, ols
+from . import halfway, lmm, ols
 from ._errors import FormulaError
 from .models import LinearMixedModel, LinearModel
 
@@ -174,7 +174,7 @@ def objective(
     contrasts: Mapping[str, Any] | None = None,
     missing: str = "drop",
     control: Control | None = None,
-) -> lmm.Objective:
+) -> halfway.Objective:
     """The fit of `lmer` stopped half-way: its objective as a function of theta.
 
     Parameters
@@ -202,7 +202,7 @@ def objective(
     """
     if not formulas.parse(formula).bars:
         raise FormulaError("objective needs a random-effects term such as (1 | g).", formula)
-    return lmm.objective(
+    return halfway.objective(
         formula,
         data,
         reml=reml,

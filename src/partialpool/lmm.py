@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, covariance, design, optimize, pls, products, qr
-from . import formula as formulas
-from . import table as tables
+from . import _core, design, optimize, products, qr
 from ._errors import (
     ConvergenceError,
     ConvergenceWarning,
     DataError,
     SingularFitWarning,
-    SpecificationError,
     warn,
 )
 from ._types import FloatArray
@@ -26,17 +23,17 @@ from .control import Control
 from .covariance import Layout
 from .optimize import Optimum
 from .pls import Problem, Solution
+from .stage import Stage, checked, prepare
 
 if TYPE_CHECKING:
     from .design import Rows, Schema, Spec
     from .products import CrossProducts
     from .table import Table
 
-__all__ = ["LmmRecord", "Objective", "fit", "objective", "problem", "refit", "refit_many", "refit_ml"]
+__all__ = ["LmmRecord", "Optimum", "fit", "problem", "refit", "refit_many", "refit_ml"]
 
-_CONTROL = Control()
 _SINGULAR = 1e-4  # inherited from lme4: a diagonal element of lambda below this is called zero
-_EXACT = 8 * np.finfo(np.float64).eps  # rounding of y: residuals below this share of it are none
+_EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
 
 
 @dataclass(frozen=True)
@@ -82,23 +79,6 @@ class LmmRecord:
         return self.__dict__ | {"table": None, "workspace": {}}
 
 
-@dataclass(frozen=True)
-class _Stage:
-    """Everything before the first evaluation."""
-
-    spec: Spec
-    schema: Schema
-    rows: Rows
-    table: Table
-    products: CrossProducts
-    layout: Layout
-    names: tuple[str, ...]
-    kept: npt.NDArray[np.int64]
-    aliases: tuple[tuple[int, tuple[int, ...]], ...]
-    groups: list[products.GroupColumns]
-    native_rows: Any
-
-
 def fit(
     formula: str,
     data: Any,
@@ -135,24 +115,10 @@ def fit(
     ConvergenceError
         If the objective cannot be evaluated at the start.
     """
-    control = _checked(reml, control)
-    stage = _prepare(formula, data, reml, weights, offset, contrasts, missing)
+    control = checked(reml, control)
+    stage = prepare(formula, data, reml, weights, offset, contrasts, missing)
     optimum, solution, workspace = _minimised(stage, reml, control)
-    record = LmmRecord(
-        stage.spec,
-        stage.schema,
-        stage.rows,
-        stage.table,
-        stage.products,
-        stage.layout,
-        control,
-        optimum,
-        solution,
-        stage.names,
-        stage.kept,
-        stage.aliases,
-        workspace,
-    )
+    record = _record(stage, control, optimum, solution, workspace)
     _warn(record)
     return record
 
@@ -169,7 +135,7 @@ def problem(record: LmmRecord) -> Problem:
             groups=groups,
             threads=record.control.threads,
         )
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def refit(record: LmmRecord, y: Any) -> LmmRecord:
@@ -206,38 +172,18 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
     groups, native_rows = _native_rows(record)
     rows = record.rows._replace(y=response)
     native = _core.replace_response(record.products.native, native_rows, response)
-    stage = _Stage(
-        record.spec,
-        record.schema,
-        rows,
-        record.table,  # type: ignore[arg-type]
-        products.CrossProducts(native, record.products.kept),
-        record.layout,
-        record.names,
-        record.kept,
-        record.aliases,
-        groups,
-        native_rows,
+    stage = _stage(
+        record,
+        rows=rows,
+        products=products.CrossProducts(native, record.products.kept),
+        groups=groups,
+        native_rows=native_rows,
     )
     start = [float(v) for v in record.solution.theta]
     optimum, solution, workspace = _minimised(
         stage, bool(record.spec.reml), record.control, start=start
     )
-    fitted = LmmRecord(
-        record.spec,
-        record.schema,
-        rows,
-        record.table,
-        stage.products,
-        record.layout,
-        record.control,
-        optimum,
-        solution,
-        record.names,
-        record.kept,
-        record.aliases,
-        workspace,
-    )
+    fitted = _record(stage, record.control, optimum, solution, workspace)
     _warn(fitted)
     return fitted
 
@@ -294,209 +240,48 @@ def refit_ml(record: LmmRecord) -> LmmRecord:
         return record
     groups, native_rows = _native_rows(record)
     spec = design.Spec(**{**_fields(record.spec), "reml": False})
-    stage = _Stage(
-        spec,
-        record.schema,
-        record.rows,
-        record.table,  # type: ignore[arg-type]
-        record.products,
-        record.layout,
-        record.names,
-        record.kept,
-        record.aliases,
-        groups,
-        native_rows,
-    )
+    stage = _stage(record, spec=spec, groups=groups, native_rows=native_rows)
     start = [float(v) for v in record.solution.theta]
     optimum, solution, workspace = _minimised(stage, False, record.control, start=start)
-    fitted = LmmRecord(
-        spec,
-        record.schema,
-        record.rows,
-        record.table,
-        record.products,
-        record.layout,
-        record.control,
-        optimum,
-        solution,
-        record.names,
-        record.kept,
-        record.aliases,
-        workspace,
-    )
+    fitted = _record(stage, record.control, optimum, solution, workspace)
     _warn(fitted)
     return fitted
 
 
-class Objective:
-    """The fit stopped half-way: REML criterion or ML deviance as a function of theta.
-
-    theta holds the lower triangles of the terms' relative covariance factors by columns; any sign
-    is allowed, since the objective depends on lambda lambda' only.
-
-    Attributes
-    ----------
-    theta0 : (m,) float64
-        The moment estimate that a fit starts from.
-    names : tuple of str
-        ``Subject.Intercept, Subject.Days.Intercept, Subject.Days``.
-    """
-
-    def __init__(self, found: Problem) -> None:
-        self._problem = found
-        self.names = found.layout.names
-        self.theta0: FloatArray = found.native.start()
-
-    def value(self, theta: Sequence[float] | FloatArray) -> float:
-        """The objective at theta."""
-        return self._problem.evaluate(self._theta(theta)).value
-
-    def gradient(self, theta: Sequence[float] | FloatArray) -> FloatArray:
-        """Its exact gradient, (m,)."""
-        found = self._problem.evaluate(self._theta(theta), "gradient").gradient
-        assert found is not None
-        return found
-
-    def hessian(
-        self, theta: Sequence[float] | FloatArray, *, kind: str = "exact"
-    ) -> FloatArray:
-        """Its Hessian, (m, m).
-
-        Parameters
-        ----------
-        theta : (m,) float64
-        kind : "exact" or "average"
-            "average": the average-information curvature that the optimiser uses.
-        """
-        if kind not in ("exact", "average"):
-            raise SpecificationError(f"hessian(kind={kind!r}) must be 'exact' or 'average'.")
-        found = self._problem.evaluate(self._theta(theta), kind).hessian
-        assert found is not None
-        return found
-
-    def solve(self, theta: Sequence[float] | FloatArray) -> Solution:
-        """beta, u, b, sigma, logdet_L, logdet_RX, wrss, ussq at theta."""
-        return self._problem.solve(self._theta(theta))
-
-    def __repr__(self) -> str:
-        kind = "REML criterion" if self._problem.reml else "ML deviance"
-        return f"Objective({kind} of theta = ({', '.join(self.names)}))"
-
-    def _theta(self, theta: Sequence[float] | FloatArray) -> FloatArray:
-        try:
-            at = np.array(theta, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise SpecificationError(
-                f"theta must be {len(self.names)} numbers: {', '.join(self.names)}."
-            ) from None
-        if at.shape != (len(self.names),) or not np.isfinite(at).all():
-            raise SpecificationError(
-                f"theta must be {len(self.names)} finite numbers ({', '.join(self.names)}); "
-                f"found an array of shape {at.shape}."
-            )
-        return at
-
-
-def objective(
-    formula: str,
-    data: Any,
-    *,
-    reml: bool = True,
-    weights: Any = None,
-    offset: Any = None,
-    contrasts: Mapping[str, Any] | None = None,
-    missing: str = "drop",
-    control: Control | None = None,
-) -> Objective:
-    """All of a fit up to its first evaluation; see `api.objective`."""
-    control = _checked(reml, control)
-    stage = _prepare(formula, data, reml, weights, offset, contrasts, missing)
-    return Objective(
-        Problem(
-            stage.products, stage.layout, reml=reml, groups=stage.groups, threads=control.threads
-        )
+def _record(
+    stage: Stage,
+    control: Control,
+    optimum: Optimum,
+    solution: Solution,
+    workspace: dict[str, Any],
+) -> LmmRecord:
+    return LmmRecord(
+        stage.spec,
+        stage.schema,
+        stage.rows,
+        stage.table,
+        stage.products,
+        stage.layout,
+        control,
+        optimum,
+        solution,
+        stage.names,
+        stage.kept,
+        stage.aliases,
+        workspace,
     )
 
 
-def _checked(reml: bool, control: Control | None) -> Control:
-    if not isinstance(reml, bool | np.bool_):
-        raise SpecificationError(f"reml={reml!r} must be True or False.")
-    if control is None:
-        return _CONTROL
-    if not isinstance(control, Control):
-        raise SpecificationError(
-            f"control must be a Control(...), not {type(control).__name__}."
-        )
-    return control
+_SHARED = ("spec", "schema", "rows", "table", "products", "layout", "names", "kept", "aliases")
 
 
-def _prepare(
-    formula: str,
-    data: Any,
-    reml: bool,
-    weights: Any,
-    offset: Any,
-    contrasts: Mapping[str, Any] | None,
-    missing: str,
-) -> _Stage:
-    mf = formulas.parse(formula)
-    table = tables.of(data)
-    built = design.build(
-        mf, table, weights=weights, offset=offset, contrasts=contrasts, missing=missing
-    )
-    rows = built.rows
-    _check_terms(rows)
-    spec = design.Spec(
-        formula=mf.text,
-        kind="lmer",
-        reml=bool(reml),
-        weights=_shown(weights),
-        offset=_shown(offset),
-        contrasts=contrasts,
-        missing=missing,
-    )
-    groups = products.random_columns(rows)
-    kept = tuple(range(len(rows.fixed)))
-    native_rows = products.row_set(rows, kept, groups)
-    a = products.CrossProducts(
-        products.accumulate_native(rows, kept, groups, native_rows), kept
-    )
-    aliases: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    names = tuple([c.name for c in rows.fixed])
-    if products.is_ill_conditioned(a) or len(kept) >= rows.nobs:
-        found = qr.factor(rows)
-        if len(found.kept) >= rows.nobs:
-            raise SpecificationError(
-                f"The rank of X ({len(found.kept)}) is not below the number of rows "
-                f"({rows.nobs}), so nothing is left to estimate variances from. Use fewer terms "
-                "or more rows."
-            )
-        aliases = found.aliases
-        if aliases:
-            qr.warn_dropped(names, aliases)
-            kept = tuple(int(i) for i in found.kept)
-            native_rows = products.row_set(rows, kept, groups)
-            a = products.CrossProducts(
-                products.accumulate_native(rows, kept, groups, native_rows), kept
-            )
-    layout = covariance.layout([t.spec for t in rows.terms])
-    return _Stage(
-        spec,
-        built.schema,
-        rows,
-        table,
-        a,
-        layout,
-        names,
-        np.array(kept, dtype=np.int64),
-        aliases,
-        groups,
-        native_rows,
-    )
+def _stage(record: LmmRecord, **changes: Any) -> Stage:
+    """The stage that a record came from, with changes."""
+    return Stage(**{name: getattr(record, name) for name in _SHARED} | changes)
 
 
 def _minimised(
-    stage: _Stage, reml: bool, control: Control, *, start: list[float] | None = None
+    stage: Stage, reml: bool, control: Control, *, start: list[float] | None = None
 ) -> tuple[Optimum, Solution, dict[str, Any]]:
     """The optimum, its solution, and the work space worth keeping."""
     if _is_exact(stage):
@@ -515,29 +300,19 @@ def _minimised(
     return optimum, solution, {"problem": found, "rows": (stage.groups, stage.native_rows)}
 
 
-def _is_exact(stage: _Stage) -> bool:
-    """Is y, to rounding, a combination of the fixed columns? Then no variance is left to explain."""
-    left = math.sqrt(stage.products.native.rss0 / stage.rows.nobs)
-    if left == 0:
-        return True
-    if left > 1e-9 and stage.rows.weights is None:
-        y = stage.rows.y
-        return bool(left <= _EXACT * max(abs(float(y.max())), abs(float(y.min()))))
-    y = stage.rows.y if stage.rows.offset is None else stage.rows.y - stage.rows.offset
-    scale = float(np.abs(y).max())
-    if stage.rows.weights is not None:
-        scale *= math.sqrt(float(stage.rows.weights.mean()))
-    return left <= _EXACT * scale
+def _is_exact(stage: Stage) -> bool:
+    """Is y, to rounding, a combination of the fixed columns? Then all variances are zero."""
+    native = stage.products.native
+    return math.sqrt(native.rss0 / stage.rows.nobs) <= _EXACT * native.response_size
 
 
-def _degenerate(stage: _Stage, reml: bool) -> tuple[Optimum, Solution]:
+def _degenerate(stage: Stage, reml: bool) -> tuple[Optimum, Solution]:
     """Zero variances: least squares fits y exactly."""
     found = qr.factor(stage.rows)
     theta = np.zeros(stage.layout.size)
     theta.flags.writeable = False
     b = tuple(
-        np.zeros((len(stage.rows.groups[t.group].levels), len(t.columns)))
-        for t in stage.rows.terms
+        np.zeros((len(stage.rows.groups[t.group].levels), len(t.columns))) for t in stage.rows.terms
     )
     solution = Solution(
         theta=theta,
@@ -578,25 +353,7 @@ def _native_rows(record: LmmRecord) -> tuple[list[products.GroupColumns], Any]:
             groups,
             products.row_set(record.rows, kept, groups),
         )
-    return found  # type: ignore[no-any-return]
-
-
-def _check_terms(rows: Rows) -> None:
-    for term in rows.terms:
-        group = rows.groups[term.group]
-        effects = len(group.levels) * len(term.columns)
-        if effects >= rows.nobs:
-            if len(term.columns) == 1:
-                raise SpecificationError(
-                    f"Grouping factor {group.name!r} has {len(group.levels)} levels for "
-                    f"{rows.nobs} rows in term {term.spec.text}; its variance cannot be told from "
-                    "the residual variance. Drop the term."
-                )
-            raise SpecificationError(
-                f"Term {term.spec.text} has {len(group.levels)} levels x {len(term.columns)} "
-                f"columns = {effects} random effects for {rows.nobs} rows; its variances cannot "
-                "be told from the residual variance. Use fewer columns in the term."
-            )
+    return found
 
 
 def _warn(record: LmmRecord) -> None:
@@ -631,10 +388,6 @@ def _warn(record: LmmRecord) -> None:
             "See fit.varcorr; a simpler term gives the same fit.",
             SingularFitWarning,
         )
-
-
-def _shown(option: Any) -> str | None:
-    return option if option is None or isinstance(option, str) else "(array)"
 
 
 def _fields(spec: Spec) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class CrossProducts:
         The columns of the fixed part that are in use.
     """
 
-    native: Any
+    native: _core.Products
     kept: tuple[int, ...]
 
     @property
@@ -87,8 +87,9 @@ def random_columns(rows: Rows) -> list[GroupColumns]:
     return found
 
 
-def row_set(rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns]) -> Any:
+def row_set(rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns]) -> _core.RowSet:
     """The native view of the rows."""
+    assert rows.y is not None
     fixed = rows.fixed if len(kept) == len(rows.fixed) else tuple(rows.fixed[i] for i in kept)
     return _core.RowSet(
         rows.nobs,
@@ -96,10 +97,7 @@ def row_set(rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns]) -> An
         rows.weights,
         rows.offset,
         fixed,
-        [
-            (g.codes, len(g.levels), c.columns)
-            for g, c in zip(rows.groups, groups, strict=True)
-        ],
+        [(g.codes, len(g.levels), c.columns) for g, c in zip(rows.groups, groups, strict=True)],
     )
 
 
@@ -138,8 +136,8 @@ def accumulate(
 
 
 def accumulate_native(
-    rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns], native: Any
-) -> Any:
+    rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns], native: _core.RowSet
+) -> _core.Products:
     """The same from a native view, for those who keep it."""
     constant = _constant(rows, kept)
     shiftable = [g.shiftable for g in groups]
@@ -169,12 +167,12 @@ def _orthogonal_basis(
     shift, scale = transform
     columns = tuple(rows.fixed[i] for i in kept)
     p = len(kept)
-    R = np.zeros((0, p))
+    R: FloatArray = np.zeros((0, p))
     for start in range(0, rows.nobs, _QR_ROWS):
         stop = min(rows.nobs, start + _QR_ROWS)
         block = (_core.fill(columns, start, stop) - shift) / scale
         if rows.weights is not None:
             block *= np.sqrt(rows.weights[start:stop])[:, None]
-        R = np.linalg.qr(np.vstack([R, block]), mode="r")
+        R = np.asarray(np.linalg.qr(np.vstack([R, block]), mode="r"))
     mix = np.sqrt(rows.nobs) * np.linalg.inv(R)
     return [float(v) for v in np.triu(mix).ravel(order="F")]

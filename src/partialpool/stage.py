@@ -1,0 +1,140 @@
+"""Everything of a mixed model's fit before the first evaluation of its objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import covariance, design, products, qr
+from . import formula as formulas
+from . import table as tables
+from ._errors import SpecificationError
+from .control import Control
+from .covariance import Layout
+
+if TYPE_CHECKING:
+    from .design import Rows, Schema, Spec
+    from .products import CrossProducts, GroupColumns
+    from .table import Table
+
+__all__ = ["Stage", "checked", "prepare"]
+
+_CONTROL = Control()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything before the first evaluation."""
+
+    spec: Spec
+    schema: Schema
+    rows: Rows
+    table: Table | None
+    products: CrossProducts
+    layout: Layout
+    names: tuple[str, ...]
+    kept: npt.NDArray[np.int64]
+    aliases: tuple[tuple[int, tuple[int, ...]], ...]
+    groups: list[GroupColumns]
+    native_rows: Any
+
+
+def checked(reml: bool, control: Control | None) -> Control:
+    """The options of a fit, refused where they are of the wrong kind."""
+    if not isinstance(reml, bool | np.bool_):
+        raise SpecificationError(f"reml={reml!r} must be True or False.")
+    if control is None:
+        return _CONTROL
+    if not isinstance(control, Control):
+        raise SpecificationError(f"control must be a Control(...), not {type(control).__name__}.")
+    return control
+
+
+def prepare(
+    formula: str,
+    data: Any,
+    reml: bool,
+    weights: Any,
+    offset: Any,
+    contrasts: Mapping[str, Any] | None,
+    missing: str,
+) -> Stage:
+    """Formula and table to cross-products and a layout; arguments as in `lmm.fit`."""
+    mf = formulas.parse(formula)
+    table = tables.of(data)
+    built = design.build(
+        mf, table, weights=weights, offset=offset, contrasts=contrasts, missing=missing
+    )
+    rows = built.rows
+    _check_terms(rows)
+    spec = design.Spec(
+        formula=mf.text,
+        kind="lmer",
+        reml=bool(reml),
+        weights=_shown(weights),
+        offset=_shown(offset),
+        contrasts=contrasts,
+        missing=missing,
+    )
+    groups = products.random_columns(rows)
+    kept = tuple(range(len(rows.fixed)))
+    native_rows = products.row_set(rows, kept, groups)
+    a = products.CrossProducts(products.accumulate_native(rows, kept, groups, native_rows), kept)
+    aliases: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    names = tuple([c.name for c in rows.fixed])
+    if products.is_ill_conditioned(a) or len(kept) >= rows.nobs:
+        found = qr.factor(rows)
+        if len(found.kept) >= rows.nobs:
+            raise SpecificationError(
+                f"The rank of X ({len(found.kept)}) is not below the number of rows "
+                f"({rows.nobs}), so nothing is left to estimate variances from. Use fewer terms "
+                "or more rows."
+            )
+        aliases = found.aliases
+        if aliases:
+            qr.warn_dropped(names, aliases)
+            kept = tuple(int(i) for i in found.kept)
+            native_rows = products.row_set(rows, kept, groups)
+            a = products.CrossProducts(
+                products.accumulate_native(rows, kept, groups, native_rows), kept
+            )
+    layout = covariance.layout([t.spec for t in rows.terms])
+    return Stage(
+        spec,
+        built.schema,
+        rows,
+        table,
+        a,
+        layout,
+        names,
+        np.array(kept, dtype=np.int64),
+        aliases,
+        groups,
+        native_rows,
+    )
+
+
+def _check_terms(rows: Rows) -> None:
+    for term in rows.terms:
+        group = rows.groups[term.group]
+        effects = len(group.levels) * len(term.columns)
+        if effects >= rows.nobs:
+            if len(term.columns) == 1:
+                raise SpecificationError(
+                    f"Grouping factor {group.name!r} has {len(group.levels)} levels for "
+                    f"{rows.nobs} rows in term {term.spec.text}; its variance cannot be told from "
+                    "the residual variance. Drop the term."
+                )
+            raise SpecificationError(
+                f"Term {term.spec.text} has {len(group.levels)} levels x {len(term.columns)} "
+                f"columns = {effects} random effects for {rows.nobs} rows; its variances cannot "
+                "be told from the residual variance. Use fewer columns in the term."
+            )
+
+
+def _shown(option: Any) -> str | None:
+    return option if option is None or isinstance(option, str) else "(array)"
