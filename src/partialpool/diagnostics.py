@@ -58,7 +58,10 @@ def residuals(record: Record, kind: str = "response") -> FloatArray:
         return np.asarray(r)
     if record.rows.weights is not None:
         r = r * np.sqrt(record.rows.weights)
-    return np.asarray(r / sigma(record) if kind == "scaled" else r)
+    if kind == "scaled":
+        with np.errstate(divide="ignore", invalid="ignore"):  # sigma is 0 where X beta is y
+            r = r / sigma(record)
+    return np.asarray(r)
 
 
 def hatvalues(record: Record) -> FloatArray:

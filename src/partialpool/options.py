@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from . import formula as formulas
 from ._errors import SpecificationError
 from .ols import OlsRecord
+from .schema import plan_of
 
 if TYPE_CHECKING:
     from .lmm import LmmRecord
@@ -64,6 +65,8 @@ def changed(record: Record, formula: str | None, changes: dict[str, Any]) -> dic
         if name not in changes and new[name] == "(array)":
             new[name] = _array(record, name, "data" in changes)
     new["formula"] = spec.formula if formula is None else updated_formula(spec.formula, formula)
+    if "contrasts" not in changes:
+        new["contrasts"] = _still_used(spec.contrasts, new["formula"])
     return new
 
 
@@ -99,6 +102,15 @@ def _filled(side: str, old: str) -> str:
         return old if alone or wrapped or re.fullmatch(r"[\w.]+", old) else f"({old})"
 
     return _DOT.sub(put, side)
+
+
+def _still_used(contrasts: Mapping[str, Any] | None, formula: str) -> Mapping[str, Any] | None:
+    """The contrasts of factors that the new formula has."""
+    mf = formulas.parse(formula)
+    if not contrasts or mf.dot:
+        return contrasts
+    used = {name for piece in plan_of(mf).pieces.values() for name in piece.names}
+    return {name: coding for name, coding in contrasts.items() if name in used}
 
 
 def _array(record: Record, name: str, moved: bool) -> Any:

@@ -314,6 +314,20 @@ def test_constant_response_of_lmer() -> None:
     assert fit.varcorr.components[0].covariance[0, 0] == pytest.approx(0, abs=1e-20)
 
 
+@both
+def test_a_fit_without_residuals_can_be_read(formula: str) -> None:
+    data = frame().assign(y=5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", pp.SingularFitWarning)
+        got = fit(formula, data)
+        assert "nan" not in str(got.params)
+        for read in (got.summary, got.glance, got.augment, got.tidy, got.hatvalues, got.rstudent):
+            assert str(read())
+        np.testing.assert_allclose(got.predict(data, interval="prediction")["fit"], 5)
+        np.testing.assert_allclose(got.simulate(2, seed=1), 5)
+
+
 def test_no_variance_between_groups_is_a_singular_fit() -> None:
     data = frame()
     data["y"] = np.tile([1.0, 2.0, 3.0, 4.0], 6) + data["x"]

@@ -316,6 +316,12 @@ def test_update_changes_formula_or_options(line: Any, slopes: Any, mpg: pd.DataF
         line.update(reml=False)
 
 
+def test_update_forgets_contrasts_of_factors_that_left(mpg: pd.DataFrame) -> None:
+    fit = pp.lm("hwy ~ displ + drv + fl", mpg, contrasts={"drv": "sum", "fl": "helmert"})
+    smaller = fit.update(". ~ . - fl")
+    assert smaller.params.equals(pp.lm("hwy ~ displ + drv", mpg, contrasts={"drv": "sum"}).params)
+
+
 def test_update_keeps_options(sleep: pd.DataFrame) -> None:
     data = sleep.assign(w=1 + sleep["Days"])
     for weights in ("w", data["w"].to_numpy()):
