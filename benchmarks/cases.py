@@ -72,6 +72,11 @@ class Case:
     memory: bool = False
     about: str = ""
 
+    @property
+    def response(self) -> str:
+        """Name of the response column."""
+        return self.formula.split("~")[0].strip()
+
 
 # ------------------------------------------------------------------------------ bundled tables
 

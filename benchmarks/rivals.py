@@ -69,7 +69,7 @@ class Adapter:
         raise NotSupported("no refit")
 
     def refit_many(self, case: Case, data: Any) -> Callable[[npt.NDArray[np.float64]], Any]:
-        """A function of a (responses, n) array that fits them all."""
+        """A function of a (responses, n) array that fits them all; its result has "objective"."""
         raise NotSupported("no refit of many responses")
 
 

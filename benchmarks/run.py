@@ -156,9 +156,10 @@ def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
         "low": min(medians),
         "high": max(medians),
         "fits": sum(len(turn["wall"]) for turn in turns),
+        "processor": statistics.median(statistics.mean(turn["processor"]) for turn in turns),
         "load": processor / wall,
         "once": False,
-        **{key: turns[0][key] for key in ("responses",) if key in turns[0]},
+        **{key: turns[0][key] for key in ("responses", "check") if key in turns[0]},
     }
 
 
@@ -283,6 +284,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-pin", action="store_true", help="do not pin to one processor")
     parser.add_argument("--skip", default="", help="of: fits,refits,memory,processes")
     parser.add_argument("--note", default="", help="a sentence for the head of the report")
+    parser.add_argument(
+        "--clock", choices=("wall", "processor"), default="wall", help="what the report shows"
+    )
     parser.add_argument("--json", type=Path, help="also keep the raw figures here")
     parser.add_argument("--from-json", type=Path, help="only write the report from these figures")
     parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md")
@@ -385,7 +389,7 @@ def main(arguments: list[str] | None = None) -> None:
         figures = json.loads(options.from_json.read_text())
     else:
         figures = collect(make_plan(options), set(options.skip.split(",")), keep)
-    options.output.write_text(report.markdown(figures, options.note))
+    options.output.write_text(report.markdown(figures, options.note, options.clock))
     say(f"wrote {options.output.name}")
 
 

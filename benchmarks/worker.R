@@ -33,7 +33,7 @@ quoted <- function(text) encodeString(gsub("[\r\n]+", " ", text), quote = "\"")
 numbers <- function(x) paste0("[", paste(sprintf("%.17g", x), collapse = ","), "]")
 say <- function(...) cat(paste0("{", paste(c(...), collapse = ","), "}"), "\n", sep = "")
 
-measure <- function(action, count, seconds) {
+measure <- function(action, count, seconds, ...) {
   wall <- numeric(0)
   cpu <- proc.time()
   deadline <- as.numeric(Sys.time()) + seconds
@@ -46,7 +46,7 @@ measure <- function(action, count, seconds) {
   }
   used <- sum((proc.time() - cpu)[1:2]) / length(wall)   # R's processor clock is too coarse for one fit
   say("\"ok\":true", paste0("\"wall\":", numbers(wall)),
-      paste0("\"processor\":", numbers(rep(used, length(wall)))))
+      paste0("\"processor\":", numbers(rep(used, length(wall)))), ...)
 }
 
 status <- function(key) {
@@ -84,11 +84,17 @@ do <- function(command) {
         y <- as.numeric(lme4::getME(state$fitted, "y"))
         state$responses <- lapply(seq_len(responses), function(i) y + 0.25 * sd(y) * rnorm(length(y)))
         state$turn <- 0L
+        state$check <- max(vapply(state$responses[1:5], function(y) {
+          again <- lme4::refit(state$fitted, newresp = y)
+          data <- state$data
+          data[[all.vars(state$formula)[1]]] <- y
+          abs(lme4::REMLcrit(again) - lme4::REMLcrit(lme4::lmer(state$formula, data)))
+        }, 0))
       }
       measure(function() {
         state$turn <- state$turn %% responses + 1L
         lme4::refit(state$fitted, newresp = state$responses[[state$turn]])
-      }, as.integer(command[2]), as.numeric(command[3]))
+      }, as.integer(command[2]), as.numeric(command[3]), sprintf("\"check\":%.17g", state$check))
     },
     `refit-many` = say("\"ok\":false", "\"kind\":\"not supported\"", "\"message\":\"no refit of many responses\""),
     memory = {

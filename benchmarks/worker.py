@@ -6,7 +6,8 @@ Commands come as lines on standard input, answers go as lines of JSON to standar
 
 - ``start``: import the package, read the data, fit once (the warm-up).
 - ``fit COUNT SECONDS``: fit until COUNT fits are done or SECONDS have passed.
-- ``refit COUNT SECONDS``, ``refit-many COUNT SECONDS``: the same with new responses.
+- ``refit COUNT SECONDS``, ``refit-many COUNT SECONDS``: the same with new responses; the first
+  few are checked against fits from the frame.
 - ``memory FOLDER``: peak memory of one fit in a process that has done nothing but fit the small
   case ``WARM`` of that folder, so that libraries are loaded and nothing else is.
 
@@ -21,7 +22,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any, TextIO
@@ -34,6 +35,7 @@ from cases import Case, named
 RESPONSES = 64  # different responses that refits take in turn
 MANY = 4096  # responses in one call of refit_many
 WARM = "sleepstudy"
+CHECKED = 5  # of them, compared with fits from the frame
 SEED = 64
 
 
@@ -46,6 +48,7 @@ class Session:
         self.folder = folder
         self.data: Any = None
         self.again: dict[str, Callable[[], Any]] = {}
+        self.check = 0.0
 
     def start(self) -> dict[str, Any]:
         frame = store.read_frame(self.folder)
@@ -65,24 +68,37 @@ class Session:
     def time_refits(self, count: int, seconds: float) -> dict[str, Any]:
         if "one" not in self.again:
             refit = self.adapter.refit(self.case, self.data)
-            turn = cycle(self._responses(RESPONSES))
+            responses = self._responses(RESPONSES)
+            found = [self.adapter.outcome(refit(y)).objective for y in responses[:CHECKED]]
+            self.check = self._against_fresh_fits(responses, found)
+            turn = cycle(responses)
             self.again["one"] = lambda: refit(next(turn))
-        return measure(self.again["one"], count, seconds)
+        return {**measure(self.again["one"], count, seconds), "check": self.check}
 
     def time_refit_many(self, count: int, seconds: float) -> dict[str, Any]:
         if "many" not in self.again:
             refit_many = self.adapter.refit_many(self.case, self.data)
-            responses = np.ascontiguousarray(np.vstack(list(self._responses(MANY))))
+            responses = self._responses(MANY)
+            found = refit_many(responses[:CHECKED])["objective"]
+            self.check = self._against_fresh_fits(responses, found)
             self.again["many"] = lambda: refit_many(responses)
-        return {**measure(self.again["many"], count, seconds), "responses": MANY}
+        timed = measure(self.again["many"], count, seconds)
+        return {**timed, "check": self.check, "responses": MANY}
 
-    def _responses(self, count: int) -> Iterator[np.ndarray]:
-        """The observed response plus noise of a quarter of its standard deviation."""
+    def _responses(self, count: int) -> np.ndarray:
+        """(count, n): the observed response plus noise of a quarter of its standard deviation."""
         rng = np.random.default_rng(SEED)
+        y = store.read_frame(self.folder)[self.case.response].to_numpy(dtype=float)
+        return y + 0.25 * y.std() * rng.standard_normal((count, y.size))
+
+    def _against_fresh_fits(self, responses: np.ndarray, found: Sequence[float]) -> float:
+        """Greatest difference between criteria of refits and of fits from the frame."""
         frame = store.read_frame(self.folder)
-        y = frame[self.case.formula.split("~")[0].strip()].to_numpy(dtype=float)
-        for _ in range(count):
-            yield y + 0.25 * y.std() * rng.standard_normal(y.size)
+        fresh = []
+        for y in responses[: len(found)]:
+            data = self.adapter.prepare(self.case, frame.assign(**{self.case.response: y}))
+            fresh.append(self.adapter.outcome(self.adapter.fit(self.case, data)).objective)
+        return float(np.abs(np.subtract(found, fresh)).max())
 
     def memory(self, warm: Path) -> dict[str, Any]:
         """Peak of resident memory during one fit, less what was resident before it."""
