@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from . import diagnostics, effects, estimates, frames, ols, options, varcorr
+from . import diagnostics, effects, estimates, frames, lmm, ols, options, varcorr
 from . import predict as predictions
 from . import simulate as simulation
 
@@ -452,14 +452,10 @@ class LinearMixedModel(_Model):
 
     def refit(self, y: npt.ArrayLike) -> LinearMixedModel:
         """The same model for another response, one value a used row; starts at this theta."""
-        from . import lmm
-
         return LinearMixedModel(lmm.refit(self._record, y))
 
     def refit_ml(self) -> LinearMixedModel:
         """The same model by maximum likelihood."""
-        from . import lmm
-
         return LinearMixedModel(lmm.refit_ml(self._record))
 
     def update(self, formula: str | None = None, **changes: Any) -> LinearMixedModel:
@@ -473,8 +469,6 @@ class LinearMixedModel(_Model):
         **changes
             Arguments of `lmer`, `data` too.
         """
-        from . import lmm
-
         return LinearMixedModel(lmm.fit(**options.changed(self._record, formula, changes)))
 
     def model_matrix(self, part: str = "fixed") -> pd.DataFrame | scipy.sparse.csr_array:
