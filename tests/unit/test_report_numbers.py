@@ -37,6 +37,9 @@ def test_estimates_and_errors_share_decimals_as_in_r() -> None:
 def test_a_tiny_coefficient_beside_a_huge_one_keeps_its_digits() -> None:
     assert column([1234567.8, 1.2346e-8, 0.0, -3.5]) == ("1234567.8", "1.235e-08", "0.0", "-3.5")
     assert column([1e6, 1e-8]) == ("1000000", "1.000e-08")
+    # The one that does not fit gives way, not the many.
+    assert column([114977212.5, 0.497, 0.85, 2.5]) == ("1.150e+08", "0.497", "0.850", "2.500")
+    assert column([8.359e-7, 0.632379]) == ("8.359e-07", "0.6324")
     assert column([3e12, 2.5]) == ("3.000e+12", "2.5")
 
 

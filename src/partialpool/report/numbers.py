@@ -14,6 +14,7 @@ from collections.abc import Sequence
 __all__ = ["align", "column", "joint", "p_value", "p_values", "printable", "signif_code", "width"]
 
 _LARGEST = 1e9  # calibrated: a population or a price in full, a date in nanoseconds not
+_SMALLEST = 1e-5  # calibrated: below this, zeros after the point are hard to count
 _ROOM = 11  # calibrated: digits of the largest value, before and after the point together
 _SMALL_P = 1e-4  # inherited from R's print: below this, an exponent
 _SMALLEST_P = 2.2e-16  # derived: the spacing of doubles at 1
@@ -45,17 +46,27 @@ def joint(
     [('35.6977', '-3.5306'), ('0.7204', '0.1945')]
     """
     sizes = [abs(v) for c in columns for v in c if math.isfinite(v) and v != 0]
-    plain = [v for v in sizes if v < _LARGEST]
-    largest = max((_left(v) for v in plain), default=1)
-    if decimals is not None:
-        shared = min(decimals, max((_needed(v, digits) for v in plain), default=0))
-        small = 0.0
-    else:
-        room = max(0, _ROOM - largest)
-        # A value that shows `digits - 1` digits in the room there is stays in line.
-        small = 10.0 ** (digits - 2 - room)
-        shared = max((min(room, _needed(v, digits)) for v in plain if v >= small), default=0)
-    return [tuple(_show(v, shared, small, digits) for v in c) for c in columns]
+    low, high = (0.0, _LARGEST) if decimals is not None else _window(sizes, digits)
+    plain = [v for v in sizes if low <= v < high]
+    room = decimals if decimals is not None else _ROOM - max(map(_left, plain), default=1)
+    shared = min(room, max((_needed(v, digits) for v in plain), default=0))
+    return [tuple(_show(v, shared, (low, high), digits) for v in c) for c in columns]
+
+
+def _window(sizes: Sequence[float], digits: int) -> tuple[float, float]:
+    """Least and greatest size printed in full: the window that holds most of the values.
+
+    With L digits before the point, `_ROOM` - L are left after it, and what shows `digits` - 1 of
+    its digits there is in.
+    """
+    best, count = (_SMALLEST, _LARGEST), -1
+    for left in range(round(math.log10(_LARGEST)), 0, -1):
+        low = max(_SMALLEST, 10.0 ** (digits - 2 - (_ROOM - left)))
+        high = 10.0**left
+        held = sum(low <= v < high for v in sizes)
+        if held > count:
+            best, count = (low, high), held
+    return best
 
 
 def column(
@@ -131,10 +142,10 @@ def width(text: str) -> int:
     )
 
 
-def _show(value: float, decimals: int, small: float, digits: int) -> str:
+def _show(value: float, decimals: int, window: tuple[float, float], digits: int) -> str:
     if not math.isfinite(value):
         return _plain(value)
-    if value != 0 and not small <= abs(value) < _LARGEST:
+    if value != 0 and not window[0] <= abs(value) < window[1]:
         return f"{value:.{digits - 1}e}"
     text = f"{value:.{decimals}f}"
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text

@@ -218,7 +218,7 @@ def fit_facts(record: OlsRecord) -> Facts:
         Fact("df_resid", "", "", df),
     ]
     if estimates.df_model(record) > 0:
-        share = f"{c['rsquared']:.4f}, adjusted: {c['rsquared_adj']:.4f}"
+        share = ", adjusted: ".join(column([c["rsquared"], c["rsquared_adj"]]))
         test = (
             f"{column([c['fvalue']])[0]} on {estimates.df_model(record)} and {df} DF, "
             f"p-value: {p_value(c['f_pvalue'])}"
