@@ -164,7 +164,7 @@ def learn(expression: Expression, column: Columns) -> State:
 
 
 def apply(expression: Expression, column: Columns, state: State) -> FloatArray:
-    """Values of the expression: (n,), or (n, width) for a basis or a pair.
+    """Values of the expression: (n,), or (n, width) for a basis or a pair of width > 1.
 
     Parameters
     ----------
@@ -199,7 +199,8 @@ def _run(
                 kind, options = arg
                 if learning:
                     states.append(_bases.learn(kind, options, stack[-1], expression.text))
-                stack[-1] = _bases.apply(kind, options, stack[-1], states[used])
+                values = _bases.apply(kind, options, stack[-1], states[used])
+                stack[-1] = values[:, 0] if values.shape[1:] == (1,) else values
                 used += 1
             elif op == "cbind":
                 stack[-2:] = [np.stack(stack[-2:], axis=1)]
@@ -213,7 +214,7 @@ def column_names(expression: Expression, state: State = None) -> tuple[str, ...]
     last = expression.program.steps[-1]
     if expression.is_pair:
         return cast(tuple[str, ...], last.arg)
-    if last.op == "basis" and last.arg[0] in _bases.MULTIPLE:
+    if expression.width > 1:
         return tuple(f"{expression.text}[{k}]" for k in range(1, expression.width + 1))
     return (expression.text,)
 

@@ -195,6 +195,7 @@ def test_any_text_is_read_or_refused_at_once(text):
 
 @settings(max_examples=500)
 @given(FACTORS | damaged(FACTORS) | SOUP | ANYTHING)
+@example("poly(x)")
 def test_any_expression_is_read_or_refused_at_once(text):
     compiled = read(expression.compile, text)
     if compiled is None:
