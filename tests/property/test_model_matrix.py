@@ -79,9 +79,7 @@ terms = st.lists(
 
 @settings(max_examples=200)
 @given(terms, st.sampled_from(["1", "0"]), st.integers(0, 5))
-def test_column_space_is_that_of_formulaic(
-    parts: list[str], intercept: str, seed: int
-) -> None:
+def test_column_space_is_that_of_formulaic(parts: list[str], intercept: str, seed: int) -> None:
     text = " + ".join([intercept, *parts])
     data = frame(seed)
     got = ours("y ~ " + text, data)
@@ -141,9 +139,7 @@ def test_constant_columns_add_up_to_one(parts: list[str], intercept: str, seed: 
 
 @settings(max_examples=60)
 @given(terms, st.sampled_from(["1", "0"]), st.integers(0, 5))
-def test_new_data_give_the_columns_of_the_fit(
-    parts: list[str], intercept: str, seed: int
-) -> None:
+def test_new_data_give_the_columns_of_the_fit(parts: list[str], intercept: str, seed: int) -> None:
     data = frame(seed)
     built = design.build(
         formula.parse("y ~ " + " + ".join([intercept, *parts]) + " + (x + a | c)"), table.of(data)
