@@ -267,4 +267,5 @@ def test_abbreviations_are_short_and_distinct() -> None:
     short = abbreviate(names)
     assert len(set(short)) == len(names)
     assert all(0 < len(s) <= 6 for s in short)
+    assert abbreviate(["trans[T.auto(l3)]", "trans[T.auto(l4)]"])[1] == "traol4"
     assert short[:4] == ("Intrcp", "displ", "drvf", "drvr")

@@ -267,6 +267,9 @@ def abbreviate(names: Sequence[str], *, letters: int = _SHORT) -> tuple[str, ...
             text = stem + _shorten(level, letters - min(len(stem), letters // 2))
         else:
             text = _shorten(name, letters)
+        if text in short:  # auto(l3), auto(l4): what differs is at the end
+            core = "".join(filter(str.isalnum, name))
+            text = core[: letters // 2] + core[-(letters // 2) :]
         trial, count = text, 1
         while trial in short:
             count += 1
