@@ -26,7 +26,7 @@ RESULTS = {
     "RandomEffects": "effects",
     "Summary": "report.summary",
     "Optimum": "optimize",
-    "Objective": "lmm",
+    "Objective": "halfway",
 }
 TARGET = Path(__file__).parent / "reference"
 HEADING = re.compile(r"^(\S[^\n]*)\n-{3,}$", re.MULTILINE)
@@ -85,7 +85,8 @@ def _index(
             anchor = f"pp{label}".replace(".", "").lower()
             lines.append(f"| [`pp.{label}`](functions.md#{anchor}) | {_first_line(value)} |")
     for name, value in classes.items():
-        lines.append(f"| [`pp.{name}`]({name}.md) | {_first_line(value)} |")
+        label = name if name in RESULTS else f"pp.{name}"
+        lines.append(f"| [`{label}`]({name}.md) | {_first_line(value)} |")
     lines.append(f"| [errors and warnings](errors.md) | {', '.join(f'`{n}`' for n in errors)} |")
     return "\n".join(lines)
 

@@ -17,7 +17,7 @@ import numpy as np
 import partialpool as pp
 
 DEFAULT = Path(__file__).parents[1] / "docs" / "pictures" / "mpg.svg"
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7f3c8d"]
+COLOURS = ["#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#7f3c8d", "#b8860b"]
 YEAR = 2003.5  # halfway between the two years of the data
 
 
@@ -31,39 +31,36 @@ def main(target: Path) -> None:
     plt.rcParams.update({"svg.hashsalt": "partialpool", "font.size": 11})
     figure, axes = plt.subplots(figsize=(8.4, 4.8), facecolor="white", layout="constrained")
     jitter = np.random.default_rng(1).uniform(-0.04, 0.04, len(mpg))
-    labels = []
-    for colour, (name, cars) in zip(COLOURS, mpg.groupby("class"), strict=True):
+    levels = mixed.ranef()["class"]["Intercept"]
+    for colour, name in zip(COLOURS, levels.sort_values(ascending=False).index, strict=True):
+        cars = mpg[mpg["class"] == name]
         axes.scatter(
-            cars["displ"] + jitter[cars.index], cars["hwy"], s=16, color=colour, alpha=0.45, lw=0
+            cars["displ"] + jitter[cars.index], cars["hwy"], s=18, color=colour, alpha=0.5, lw=0
         )
         ends = np.array([cars["displ"].min() - 0.1, cars["displ"].max() + 0.1])
         heights = mixed.predict({"displ": ends, "year": np.repeat(YEAR, 2), "class": [name] * 2})
-        axes.plot(ends, heights, color=colour, lw=2.2, solid_capstyle="round")
-        labels.append((heights[1], ends[1], f"{name} ({len(cars)})", colour))
+        label = f"{name}, {len(cars)} cars"
+        axes.plot(ends, heights, color=colour, lw=2.4, solid_capstyle="round", label=label)
     ends = np.array([1.5, 7.1])
     heights = pooled.predict({"displ": ends, "year": np.repeat(YEAR, 2)})
-    axes.plot(ends, heights, color="black", lw=2, ls=(0, (5, 2)))
-    axes.annotate("lm: all cars, one line", (4.65, 0), xytext=(4.75, 25.6), color="black")
-
-    for height, end, text, colour in labels:
-        axes.annotate(
-            text,
-            (end, height),
-            xytext=(5, 0),
-            textcoords="offset points",
-            color=colour,
-            va="center",
-        )
+    axes.plot(ends, heights, color="black", lw=2, ls=(0, (5, 2)), label="lm: all 234 cars")
+    axes.legend(
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        labelspacing=0.7,
+        title="lmer: a line a class",
+        alignment="left",
+    )
     slopes = pooled.params["displ"], mixed.params["displ"]
     axes.set_title(
-        f"miles per gallon for a litre more: {slopes[0]:.2f} by lm (dashed), "
-        f"{slopes[1]:.2f} by lmer (a line a class)",
+        f"A litre more costs {-slopes[0]:.2f} miles per gallon by lm, {-slopes[1]:.2f} by lmer",
         loc="left",
         fontsize=12,
     )
     axes.set_xlabel("engine displacement, litres")
     axes.set_ylabel("highway miles per gallon")
-    axes.set_xlim(1.4, 7.6)
+    axes.set_xlim(1.4, 7.2)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(target, metadata={"Date": None})
 

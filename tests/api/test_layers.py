@@ -14,12 +14,13 @@ SOURCE = Path(__file__).parents[2] / "src" / "partialpool"
 # The first part of a module's name below `partialpool` decides its layer.
 LAYERS: dict[int, str] = {
     0: "_errors _types _version control",
-    1: "formula expression _algebra _arguments _bases _functions _grammar _groups _tokens _core",
-    2: "table coding _columns _arrow_columns _narwhals_table _pandas_table",
-    3: "design datasets",
+    1: "formula expression _algebra _arguments _bases _functions _grammar _groups _tokens "
+    "covariance _core",
+    2: "table coding contrasts _columns _arrow_columns _narwhals_table _pandas_table",
+    3: "design schema reader grouping newdata datasets",
     4: "products qr",
     5: "pls optimize",
-    7: "ols lmm",
+    7: "ols stage lmm halfway",
     8: "predict simulate diagnostics effects estimates frames options varcorr",
     9: "report",
     10: "models api cli",

@@ -32,7 +32,7 @@ def module_names() -> list[str]:
     return ["partialpool", *names]
 
 
-def tests_of(module: ModuleType) -> list[doctest.DocTest]:
+def examples_of(module: ModuleType) -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
     scope: dict[str, Any] = {**vars(module), "pp": partialpool}
     found = finder.find(module, module.__name__, globs=scope)
@@ -51,7 +51,7 @@ def test_docstring_examples(name: str) -> None:
     report: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PartialPoolWarning)  # on standard error, not shown
-        for test in tests_of(importlib.import_module(name)):
+        for test in examples_of(importlib.import_module(name)):
             runner.run(test, out=report.append)
     assert runner.failures == 0, "".join(report)
 
