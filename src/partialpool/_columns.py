@@ -127,7 +127,9 @@ def factor_of_integers(array: npt.NDArray[Any]) -> FactorData:
     place = array.astype(np.int64)  # small types would overflow in the subtraction
     if low:
         place -= low
-    used = np.bincount(place).nonzero()[0]
+    seen = np.zeros(high - low + 1, dtype=bool)
+    seen[place] = True
+    used = seen.nonzero()[0]
     if used.size == high - low + 1:
         return FactorData(place.astype(np.int32), used + low, False, True)
     rank = np.empty(high - low + 1, dtype=np.int32)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import FactorData, factor_of_floats
+from ._columns import FactorData, factor_of_floats, factor_of_integers
 from ._errors import DataError
 from ._types import Group, IntArray
 from .expression import Expression
 from .reader import Reader
 from .schema import GroupSchema
 
-__all__ = ["group", "lookup", "pack"]
+__all__ = ["Labels", "group", "lookup", "pack"]
+
+_MANY = 5_000  # labels of more combinations than this are spelt out only when read
 
 
 def group(
@@ -26,11 +29,12 @@ def group(
     keys: list[npt.NDArray[np.int64]] = []
     for part in data[1:]:
         packed = pack(codes, part.codes, len(part.levels))
-        occurring, inverse = np.unique(packed, return_inverse=True)
-        keys.append(occurring)
-        codes = inverse.astype(np.int32)
+        codes, occurring, _, _ = factor_of_integers(packed)
+        keys.append(np.asarray(occurring))
     if keys:
-        levels = _labels(keys, [part.levels for part in data])
+        levels = Labels(tuple(keys), tuple([part.levels for part in data]))
+        if len(levels) <= _MANY:
+            levels = tuple(levels)
     if len(levels) < 2:
         raise DataError(
             f"Grouping factor {name!r} has one level, {levels[0]!s}, in term {text}: a variance "
@@ -47,15 +51,58 @@ def _group_part(read: Reader, part: Expression) -> FactorData:
     return factor_of_floats(read.result(part), part.text, read.kept)
 
 
-def _labels(keys: list[npt.NDArray[np.int64]], levels: list[Any]) -> tuple[str, ...]:
-    """``"b1:a1"`` for each combination that occurs, from the packed codes of `group`."""
-    place = np.arange(keys[-1].size)
-    texts: list[list[str]] = []
-    for key, part in zip(reversed(keys), reversed(levels[1:]), strict=True):
-        place, last = np.divmod(key[place], len(part))
-        texts.append([str(part[i]) for i in last.tolist()])
-    texts.append([str(levels[0][i]) for i in place.tolist()])
-    return tuple([":".join(label) for label in zip(*reversed(texts), strict=True)])
+class Labels(Sequence[str]):
+    """``"b1:a1"`` for each combination that occurs, spelt out when read.
+
+    A million labels take a second and 80 MB, and most fits never show them.
+
+    Parameters
+    ----------
+    keys : tuple of (.,) int64
+        As in `GroupSchema`.
+    levels : tuple of sequence
+        Of each part.
+    """
+
+    def __init__(self, keys: tuple[npt.NDArray[np.int64], ...], levels: tuple[Any, ...]) -> None:
+        self._keys = keys
+        self._levels = levels
+
+    def __len__(self) -> int:
+        return int(self._keys[-1].size)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return self._spelt(np.arange(len(self))[at])
+        if not -len(self) <= at < len(self):
+            raise IndexError(f"there are {len(self)} levels")
+        return self._spelt(np.array([at % len(self)]))[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self[:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self[:], dtype=object if dtype is None else dtype)
+
+    def _spelt(self, place: npt.NDArray[np.int64]) -> list[str]:
+        """Labels of the groups at `place`, each part's code unpacked from the last backwards."""
+        texts: list[list[str]] = []
+        for key, part in zip(reversed(self._keys), reversed(self._levels[1:]), strict=True):
+            place, last = np.divmod(key[place], len(part))
+            texts.append(_texts(part, last))
+        texts.append(_texts(self._levels[0], place))
+        return [":".join(label) for label in zip(*reversed(texts), strict=True)]
+
+
+def _texts(levels: Sequence[Any], codes: npt.NDArray[np.int64]) -> list[str]:
+    if len(codes) < len(levels):
+        return [str(levels[i]) for i in codes.tolist()]
+    names = [str(level) for level in levels]
+    return [names[i] for i in codes.tolist()]
 
 
 def pack(first: IntArray, second: IntArray, size: int) -> npt.NDArray[np.int64]:

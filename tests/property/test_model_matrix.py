@@ -34,7 +34,7 @@ FORMULAIC = {
 
 def frame(seed: int, rows: int = 60) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    data = pd.DataFrame(
+    return pd.DataFrame(
         {
             "y": rng.normal(size=rows),
             "x": rng.normal(size=rows),
@@ -44,7 +44,6 @@ def frame(seed: int, rows: int = 60) -> pd.DataFrame:
             "c": rng.choice(["c1", "c2", "c3"], rows),
         }
     )
-    return data
 
 
 def ours(text: str, data: pd.DataFrame) -> pd.DataFrame:

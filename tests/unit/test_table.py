@@ -135,6 +135,18 @@ def test_a_million_integer_levels() -> None:
     assert np.array_equal(np.asarray(data.levels)[data.codes], values)
 
 
+@pytest.mark.parametrize("dtype", [object, "str"])
+def test_long_text_columns(dtype: Any) -> None:
+    distinct = np.array(["b", "a", "é", None], dtype=object)
+    values = np.random.default_rng(1).choice(distinct, 5000)
+    t = column(pd.Series(values, dtype=dtype))
+    assert levels(t) == ["a", "b", "é"]
+    assert decoded(t) == values.tolist()
+    mixed = np.array([*values, 1], dtype=object)
+    with pytest.raises(DataError, match="int, str"):
+        column(mixed).factor("v")
+
+
 def test_dates_and_other_sortable_things_can_be_levels() -> None:
     dates = pd.to_datetime(["2020-01-02", None, "2019-05-05"])
     assert [str(v)[:10] for v in levels(column(dates))] == ["2019-05-05", "2020-01-02"]
