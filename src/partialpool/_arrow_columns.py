@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _core
 from ._columns import (
     FactorData,
     Kind,
@@ -20,6 +21,13 @@ from ._errors import DataError
 from ._types import BoolArray, FloatArray
 
 __all__ = ["arrow_factor", "arrow_kind", "arrow_numeric", "text_factor"]
+
+# (codes, sorted levels, whether some are missing) from the buffers of a text array.
+factorize_arrow = getattr(_core, "factorize_arrow", None)
+
+# Up to this length our own hash table beats dictionary_encode(), which costs 10 us before its first
+# row (calibrated on a 2-core EPYC).
+_LARGE = 50_000
 
 
 def arrow_kind(dtype: Any) -> Kind:
@@ -87,8 +95,15 @@ def arrow_factor(array: Any, name: str) -> FactorData:
 
 
 def text_factor(array: Any) -> FactorData:
-    """Sorted factorisation of an Arrow array of text (by Arrow's own hash table)."""
-    array = _one_chunk(array).dictionary_encode()
+    """Sorted factorisation of an Arrow array of text."""
+    array = _one_chunk(array)
+    if factorize_arrow is not None and len(array) <= _LARGE:
+        buffers = array.buffers()
+        if len(buffers) == 3:  # not a string view
+            wide = str(array.type) == "large_string"
+            codes, levels, some = factorize_arrow(*buffers, array.offset, len(array), wide)
+            return FactorData(codes, levels, some, True)
+    array = array.dictionary_encode()
     found = array.dictionary.to_pylist()
     codes = _indices(array)
     levels = sorted(found)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from ._errors import DataError
 from ._types import BoolArray, FloatArray, IntArray
 
@@ -41,6 +42,9 @@ _KINDS: dict[str, Kind] = {
     "m": "datetime",
     "c": "complex",
 }
+
+# (codes, sorted levels, whether some are missing) of a list of str and None; None for any other.
+factorize_list = getattr(_core, "factorize_list", None)
 
 _INT64_MAX = np.iinfo(np.int64).max
 
@@ -162,6 +166,10 @@ def factor_of_floats(
 
 def factor_of_objects(values: list[Any], name: str) -> FactorData:
     """A list of Python objects as a factor; None, NaN, NA and NaT are missing."""
+    found = None if factorize_list is None else factorize_list(values)
+    if found is not None and len(found[1]):
+        codes, levels, some = found
+        return FactorData(codes, levels, some, True)
     types = set(map(type, values))
     if types == {str}:
         return _factor_of_hashables(values, sorted(set(values)), missing=False)
