@@ -40,10 +40,17 @@ Vector to_vector(const DoubleIn& x) { return Vector(x.data(), x.data() + x.size(
 class Keeper {
    public:
     Index shortest = std::numeric_limits<Index>::max();
-    const double* table(nb::handle h) {
-        const auto x = nb::cast<DoubleIn>(h);
-        kept_.push_back(nb::borrow(h));
-        return x.data();
+    Lookup lookup(nb::handle codes_, nb::handle table_, Index n) {
+        const auto c = nb::cast<CodesIn>(codes_);
+        const auto t = nb::cast<DoubleIn>(table_);
+        check(static_cast<Index>(c.size()), n);
+        const auto size = static_cast<std::int32_t>(t.size());
+        bool inside = true;
+        for (std::size_t i = 0; i < c.size(); ++i) inside &= c.data()[i] < size;
+        if (!inside) throw std::invalid_argument("a factor code without an entry in its table");
+        kept_.push_back(nb::borrow(codes_));
+        kept_.push_back(nb::borrow(table_));
+        return {c.data(), t.data()};
     }
     const double* values(nb::handle h, Index n) {
         const auto x = nb::cast<DoubleIn>(h);
@@ -65,7 +72,7 @@ class Keeper {
             for (nb::handle x : nb::cast<nb::tuple>(column[1])) c.numeric.push_back(values(x, n));
             for (nb::handle l : nb::cast<nb::tuple>(column[2])) {
                 const auto pair = nb::cast<nb::tuple>(l);
-                c.lookups.push_back({codes(pair[0], n), table(pair[1])});
+                c.lookups.push_back(lookup(pair[0], pair[1], n));
             }
             out.push_back(std::move(c));
         }

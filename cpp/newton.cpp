@@ -12,6 +12,9 @@ constexpr double kNull = 1e-6;        // eigenvalues of Psi below this share of 
 constexpr double kKktSlack = 1e-5;    // of the score's size: rounding on large models reaches 1e-7
 constexpr double kNewDirection = 0.01;  // variance given to a direction that the KKT test opens
 constexpr Index kRestarts = 5;
+constexpr double kFlat = 1e-8;       // curvature per unit of scaled theta that is rounding
+constexpr double kMayVanish = 0.01;  // conditional standard deviations (of sigma) tried at zero
+constexpr double kUnbounded = 1e7;   // beyond this theta the residual variance has gone to zero
 
 double norm(const Vector& x) { return std::sqrt(dot(x.data(), x.data(), Index(x.size()))); }
 
@@ -39,6 +42,7 @@ bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
             return true;
         }
     }
+    out.p.assign(K, 0.0);
     Vector E = H, w(K), gt(K);
     if (!symmetric_eigen(E.data(), K, w.data())) return false;
     for (Index i = 0; i < K; ++i) gt[i] = dot(&E[i * K], g.data(), K);
@@ -91,7 +95,8 @@ class Driver {
                 return finish(Outcome::failed);
             const double rounding = 1e-13 * std::fabs(now_.value);
             const double tolerance = std::max(options_.tolerance, rounding);
-            const bool flat = step_.definite || step_.smallest > -1e-6 * step_.largest;
+            const bool flat =
+                step_.definite || step_.smallest > -std::max(kFlat, 1e-6 * step_.largest);
             if (step_.decrement < tolerance && flat) {
                 if (options_.polish && step_.decrement > 1e-5 * tolerance) polish();
                 if (kkt_holds()) {
@@ -102,6 +107,7 @@ class Driver {
                 continue;
             }
             if (!advance()) return finish(Outcome::no_progress);
+            if (norm(x_) > kUnbounded) return finish(Outcome::unbounded);
         }
     }
 
@@ -262,7 +268,7 @@ class Driver {
             Index zeros = 0;
             for (Index c = t.k; c-- > 0;) {  // trailing columns of the pivoted factor
                 const double d = std::fabs(x_[element(t, c, c)]);
-                if (t.diagonal ? d > 1e-3 : d > 1e-3) {
+                if (d > kMayVanish) {
                     if (t.diagonal) continue;
                     break;
                 }

@@ -19,7 +19,7 @@ struct LogEntry {
     bool accepted;
 };
 
-enum class Outcome { converged, max_evaluations, no_progress, failed };
+enum class Outcome { converged, max_evaluations, no_progress, failed, unbounded };
 
 struct Minimum {
     Outcome outcome = Outcome::failed;

@@ -67,7 +67,7 @@ class Control:
                     "of theta."
                 ) from None
             if not all(math.isfinite(v) for v in start):
-                raise SpecificationError(f"Control(start={start!r}) has a value that is not finite.")
+                raise SpecificationError(f"Control(start={start!r}): every value must be finite.")
             object.__setattr__(self, "start", start)
 
 

@@ -296,6 +296,12 @@ def _minimised(
             f"theta={optimum.theta.tolist()}: {optimum.message}. Are columns of the random part "
             "many orders of magnitude apart? Rescale them, or give Control(start=...)."
         )
+    if optimum.message == optimize.UNBOUNDED:
+        raise ConvergenceError(
+            f"{optimum.message[0].upper()}{optimum.message[1:]}, so there is no optimum. Is the "
+            "response constant within the levels of a grouping factor "
+            f"({', '.join(g.name for g in stage.rows.groups)})? Drop that term, or fit level means."
+        )
     solution = found.solve(optimum.theta)
     return optimum, solution, {"problem": found, "rows": (stage.groups, stage.native_rows)}
 

@@ -11,13 +11,15 @@ from ._types import FloatArray
 from .control import Control
 from .pls import Problem
 
-__all__ = ["LogEntry", "Optimum", "minimize"]
+__all__ = ["UNBOUNDED", "LogEntry", "Optimum", "minimize"]
 
+UNBOUNDED = "the residual variance goes to zero: the random effects fit the response exactly"
 _MESSAGES = (
     "converged",
     "reached the limit of evaluations",
     "no further decrease could be found",
     "the objective could not be evaluated at the start",
+    UNBOUNDED,
 )
 
 

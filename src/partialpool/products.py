@@ -139,18 +139,34 @@ def accumulate_native(
     rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns], native: _core.RowSet
 ) -> _core.Products:
     """The same from a native view, for those who keep it."""
-    constant = _constant(rows, kept)
-    shiftable = [g.shiftable for g in groups]
-    products = _core.accumulate(native, constant, shiftable)
-    if products.p and products.smallest_pivot() < _ILL_CONDITIONED:
-        mix = _orthogonal_basis(rows, kept, products.fixed_transform())
-        products = _core.accumulate(native, constant, shiftable, mix)
-    return products
+    products = first_pass(rows, kept, groups, native)
+    return second_pass(rows, kept, groups, native, products)
 
 
-def is_ill_conditioned(products: CrossProducts) -> bool:
-    """Does the fixed part need a look at the rank of its rows?"""
-    return bool(products.native.p) and products.native.smallest_pivot() < _ILL_CONDITIONED
+def first_pass(
+    rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns], native: _core.RowSet
+) -> _core.Products:
+    """Products of the shifted and scaled columns."""
+    return _core.accumulate(native, _constant(rows, kept), [g.shiftable for g in groups])
+
+
+def second_pass(
+    rows: Rows,
+    kept: tuple[int, ...],
+    groups: list[GroupColumns],
+    native: _core.RowSet,
+    products: _core.Products,
+) -> _core.Products:
+    """Where the fixed part is ill-conditioned, products of X R^-1; else those of the first pass."""
+    if not is_ill_conditioned(products):
+        return products
+    mix = _orthogonal_basis(rows, kept, products.fixed_transform())
+    return _core.accumulate(native, _constant(rows, kept), [g.shiftable for g in groups], mix)
+
+
+def is_ill_conditioned(products: _core.Products) -> bool:
+    """Do the columns of X repeat each other, nearly or wholly?"""
+    return bool(products.p) and products.smallest_pivot() < _ILL_CONDITIONED
 
 
 def _constant(rows: Rows, kept: tuple[int, ...]) -> list[int]:

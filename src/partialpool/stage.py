@@ -83,10 +83,10 @@ def prepare(
     groups = products.random_columns(rows)
     kept = tuple(range(len(rows.fixed)))
     native_rows = products.row_set(rows, kept, groups)
-    a = products.CrossProducts(products.accumulate_native(rows, kept, groups, native_rows), kept)
+    native = products.first_pass(rows, kept, groups, native_rows)
     aliases: tuple[tuple[int, tuple[int, ...]], ...] = ()
     names = tuple([c.name for c in rows.fixed])
-    if products.is_ill_conditioned(a) or len(kept) >= rows.nobs:
+    if len(kept) >= rows.nobs or products.is_ill_conditioned(native):
         found = qr.factor(rows)
         if len(found.kept) >= rows.nobs:
             raise SpecificationError(
@@ -97,11 +97,11 @@ def prepare(
         aliases = found.aliases
         if aliases:
             qr.warn_dropped(names, aliases)
-            kept = tuple(int(i) for i in found.kept)
+            kept = tuple([int(i) for i in found.kept])
             native_rows = products.row_set(rows, kept, groups)
-            a = products.CrossProducts(
-                products.accumulate_native(rows, kept, groups, native_rows), kept
-            )
+            native = products.first_pass(rows, kept, groups, native_rows)
+        native = products.second_pass(rows, kept, groups, native_rows, native)
+    a = products.CrossProducts(native, kept)
     layout = covariance.layout([t.spec for t in rows.terms])
     return Stage(
         spec,
