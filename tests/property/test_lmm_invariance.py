@@ -15,6 +15,10 @@ OPTIMUM = 1e-6
 """Relative: two fits that may stop at different points of the last Newton step."""
 
 
+UNITS = pytest.mark.filterwarnings("ignore::partialpool.SingularFitWarning")
+"""theta has the unit of y over x, and lme4's rule for a singular fit is absolute."""
+
+
 def slopes(seed=0, J=15, r=8):
     rng = np.random.default_rng([seed, 6])
     g = rng.permutation(np.repeat(np.arange(J), r))
@@ -130,6 +134,7 @@ def test_shifting_y_by_1e12_changes_only_the_intercept(formula):
     assert other.sigma == pytest.approx(one.sigma, rel=1e-8)
 
 
+@UNITS
 @pytest.mark.parametrize("shift", [1e6, 1.7e9])
 def test_shifting_a_covariate_changes_only_the_intercept(shift):
     """A timestamp beside an intercept, fixed and random; correlated slopes absorb the shift."""
@@ -147,6 +152,7 @@ def test_shifting_a_covariate_changes_only_the_intercept(shift):
     np.testing.assert_allclose(other.fittedvalues, one.fittedvalues, atol=1e-6)
 
 
+@UNITS
 @pytest.mark.parametrize("scale", [1e-6, 3.0, 1e8])
 @pytest.mark.parametrize("formula", MODELS)
 def test_scaling_a_column_scales_its_coefficient_and_shifts_remls_criterion(formula, scale):
@@ -178,6 +184,7 @@ def test_scaling_y_scales_everything_with_it():
             assert other.objective == pytest.approx(expected, rel=ROUNDING)
 
 
+@UNITS
 def test_columns_1e12_apart_in_scale():
     data = slopes()
     one = pp.lmer("y ~ x + z + (x | g)", data)
@@ -244,7 +251,7 @@ def test_a_whole_weight_is_that_many_rows_at_the_same_theta():
 def test_refit_is_a_fresh_fit(formula, reml):
     data = slopes()
     model = pp.lmer(formula, data, reml=reml, weights="w")
-    y = slopes(seed=1)["y"].to_numpy()
+    y = 3 * data["y"].to_numpy() + np.random.default_rng(5).normal(size=len(data))
     fresh = pp.lmer(formula, data.assign(y=y), reml=reml, weights="w")
     again = model.refit(y)
     agree(again, fresh)

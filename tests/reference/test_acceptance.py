@@ -18,6 +18,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::partialpool.SingularFitWarning"
 PRINTED = 2e-6
 """Relative: the figures have seven digits, and a theta that is known to 1e-6 behind them."""
 
+LIST = 5e-5
+"""Relative, for standard errors that move with theta: the figures of rows 3, 14, 21 and 50 were
+read off optima 2e-5 away from the minimum (row 3 has the closed form 11271.5 / 30 = 375.716667; the
+others are 6.6322768 and 0.80857340 at the tighter optima of `cases.json`)."""
+
 THETA = 1e-4  # absolute; lme4's theta is known to sqrt(2 * criterion gap / curvature)
 VARIANCE = 1e-4  # relative
 CRITERION = 1e-6  # absolute; six decimals are printed
@@ -116,13 +121,14 @@ FIXED = [  # row, formula, data, REML, beta, standard errors
 def test_fixed_effects_and_standard_errors(row, formula, name, reml, beta, se):
     model = fit(formula, name, reml)
     close(model.params, beta, rel=PRINTED)
-    close(model.bse, se, rel=2e-5 if name in ("sleepstudy", "Penicillin") else PRINTED)
+    close(model.bse, se, rel=LIST if row in (14, 21, 50) else PRINTED)
 
 
 def test_variances_of_dyestuff():
     model = fit(DYE, "Dyestuff")
     close(variances(model)["Batch", "Intercept", None], 1764.0500, rel=1e-5)
-    close(model.cov_params(), [[375.7147]], rel=1e-6)
+    close(model.cov_params(), [[375.7147]], rel=LIST)
+    close(model.cov_params(), [[11271.5 / 30]], rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,7 @@ def test_variances_covariance_and_correlation_of_sleepstudy():
 def test_ml_deviance_at_the_reml_estimates():
     """Row 18."""
     objective = pp.objective(RS, lme4.data("sleepstudy"), reml=False)
-    close(objective.value(fit(RS).optimum.theta), 1751.985866, abs_=2e-6)
+    close(objective.value(fit(RS).optimum.theta), 1751.985866, abs_=1e-4)  # at a theta 1e-5 away
 
 
 def test_information_criteria_and_degrees_of_freedom():

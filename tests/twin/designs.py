@@ -127,9 +127,9 @@ def _slopes(make: Maker, n: int, names: list[str], intercept: bool = True):
 
 def _one_factor(make: Maker) -> int:
     rng, kind = make.rng, make.structure
-    J = int(rng.integers(4, 9))
-    if kind == "balanced":
-        codes = np.repeat(np.arange(J), int(rng.integers(2, 7)))
+    J = int(rng.integers(5, 9))
+    if kind == "balanced":  # at least three rows a group: J + p < n, or ML has no minimum
+        codes = np.repeat(np.arange(J), int(rng.integers(3, 7)))
     elif kind == "short groups":  # fewer rows than columns in most groups: legal
         J = 14
         codes = np.concatenate([np.repeat(np.arange(3), 8), np.arange(J), rng.integers(0, J, 6)])
