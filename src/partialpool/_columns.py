@@ -141,23 +141,17 @@ def factor_of_integers(array: npt.NDArray[Any]) -> FactorData:
     return FactorData(rank[place], used + low, False, True)
 
 
-def factor_of_floats(
-    array: npt.NDArray[Any], name: str, rows: npt.NDArray[np.int64] | None = None
-) -> FactorData:
-    """Floating-point numbers as a factor: only if they are whole; NaN is missing.
-
-    `rows` are the places in the data of the values, for the message.
-    """
+def factor_of_floats(array: npt.NDArray[Any], name: str) -> FactorData:
+    """Floating-point numbers as a factor: only if they are whole; NaN is missing."""
     array = array.astype(np.float64, copy=False)
     missing = np.isnan(array)
     some = bool(missing.any())
     present = array[~missing] if some else array
     wrong = np.flatnonzero(~(np.abs(present) < float(_INT64_MAX)) | (present != np.floor(present)))
     if wrong.size:
-        at = int(np.flatnonzero(~missing)[wrong[0]])
-        row = at if rows is None else int(rows[at])
+        row = int(np.flatnonzero(~missing)[wrong[0]])
         raise DataError(
-            f"{name!r} is used as a grouping factor but is {float(array[at])!r} in row {row} "
+            f"{name!r} is used as a grouping factor but is {float(array[row])!r} in row {row} "
             "(counting from 0); floating-point numbers must be whole to be levels. Bin or round "
             "the column, or convert it to strings."
         )

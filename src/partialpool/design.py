@@ -190,10 +190,7 @@ def _read_columns(read: Reader, plan: Plan, asked: Mapping[str, Contrast]) -> No
             )
     for parts in plan.groups:
         for part in parts:
-            if part.is_name or part.is_categorical:
-                read.grouping(part.names[0])
-            else:
-                read.numbers_of(part)
+            read.grouping(part.names[0])
     for shift in plan.offsets:
         read.numbers_of(shift)
 
@@ -333,13 +330,20 @@ def _categorical(
             f"Factor {piece.text!r} has one level, {_one(data)}, in the rows used, so it has no "
             "effect to estimate. Drop it from the formula."
         )
+    levels = data.levels
+    listed = tuple(levels.tolist() if isinstance(levels, np.ndarray) else levels)
+    if len(set(map(str, listed))) < len(listed):
+        texts = list(map(str, listed))
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise DataError(
+            f"Factor {piece.text!r} has different levels that both print as {twice!r}, so their "
+            "coefficients could not be told apart. Rename one."
+        )
     contrast = asked.get(column, TREATMENT)
     if wanted is not None:
         contrast = Contrast(wanted.kind, wanted.base, wanted.position)
-    levels = data.levels
     data.codes.flags.writeable = False
-    listed = levels.tolist() if isinstance(levels, np.ndarray) else levels
-    return data.codes, Categorical(piece.text, tuple(listed), contrast)
+    return data.codes, Categorical(piece.text, listed, contrast)
 
 
 def _one(data: FactorData) -> str:

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import FactorData, factor_of_floats, factor_of_integers
+from ._columns import factor_of_integers
 from ._errors import DataError
 from ._types import Group, IntArray
 from .expression import Expression
@@ -24,7 +24,7 @@ def group(
     read: Reader, name: str, parts: tuple[Expression, ...], text: str
 ) -> tuple[Group, GroupSchema]:
     """Codes and levels of a grouping factor, of an interaction those that occur."""
-    data = [_group_part(read, part) for part in parts]
+    data = [read.used_levels(part.names[0]) for part in parts]
     codes, levels = data[0].codes, data[0].levels
     keys: list[npt.NDArray[np.int64]] = []
     for part in data[1:]:
@@ -43,12 +43,6 @@ def group(
     codes.flags.writeable = False
     schema = GroupSchema(name, parts, tuple([p.levels for p in data]), tuple(keys), levels)
     return Group(name, codes, levels), schema
-
-
-def _group_part(read: Reader, part: Expression) -> FactorData:
-    if part.is_name or part.is_categorical:
-        return read.used_levels(part.names[0])
-    return factor_of_floats(read.result(part), part.text, read.kept)
 
 
 class Labels(Sequence[str]):

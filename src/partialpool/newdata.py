@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import FactorData, factor_of_floats
+from ._columns import FactorData
 from ._errors import DataError, FormulaError
 from ._types import BoolArray, FloatArray, Group, IntArray, RandomTerm
 from .coding import Categorical, Recipe
@@ -223,7 +223,7 @@ class _NewData:
         absent = np.zeros(self.table.nrows, dtype=bool)
         unseen: list[Any] = []
         for i, (part, levels) in enumerate(zip(group.parts, group.part_levels, strict=True)):
-            data = self._group_part(part)
+            data = self._factor(part.names[0])
             absent |= data.codes < 0
             own, new = _recode(data, levels)
             unseen += new
@@ -242,11 +242,6 @@ class _NewData:
                 "not seen. Use new_levels='population' to predict them from the fixed part."
             )
         return Group(group.name, codes, group.levels)
-
-    def _group_part(self, part: Expression) -> FactorData:
-        if part.is_name or part.is_categorical:
-            return self._factor(part.names[0])
-        return used_levels(factor_of_floats(self._result(part), part.text))
 
     # -- rows -------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ neither holds data. `Rows` is the data in the form that fitting needs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -188,8 +189,10 @@ def position_of(name: str, mf: ModelFormula) -> int | None:
         factors += [f for term in bar.terms for f in term] + list(bar.group)
     for factor in factors:
         if name in expressions.compile(factor.source).names:
-            place = mf.text.find(name, factor.position)
-            return place if place >= 0 else None
+            found = re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w.])").search(
+                mf.text, factor.position
+            )
+            return found.start() if found else None
     return None
 
 

@@ -429,6 +429,12 @@ BAD: dict[str, tuple[str, pd.DataFrame, type[PartialPoolError], str]] = {
     ),
     "counts": ("cbind(x, z) ~ f", frame(), SpecificationError, "binomial"),
     "base that is not there": ("y ~ C(f, Treatment('k'))", frame(), DataError, "'k'"),
+    "levels that print alike": (
+        "y ~ f",
+        frame(f=pd.Categorical([1, "1", 2] * 4)),
+        DataError,
+        "both print as '1'",
+    ),
     "too many columns": (
         "y ~ a",
         pd.DataFrame({"y": np.arange(25_000.0), "a": np.arange(25_000).astype(str)}),
@@ -449,7 +455,7 @@ def test_bad_data(case: str) -> None:
 
 def test_unknown_column_has_a_caret_under_it() -> None:
     with pytest.raises(FormulaError) as error:
-        build("y ~ x + log(wrong) + (1 | g)")
+        build("y ~ x + log(x + exp(wrongly) + wrong) + (1 | g)", frame(wrongly=1.0))
     formula_line, caret_line = str(error.value).split("\n")[1:]
     assert formula_line[caret_line.index("^") :].startswith("wrong")
 
