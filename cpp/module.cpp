@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "factorize.hpp"
 #include "lapack.hpp"
 #include "plan.hpp"
 #include "refit.hpp"
@@ -270,7 +271,8 @@ nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, doubl
     nb::list log;
     for (const LogEntry& l : m.log)
         log.append(nb::make_tuple(l.evaluation, l.value, l.decrement, l.radius, l.accepted));
-    return nb::make_tuple(static_cast<int>(m.outcome), to_array(std::move(theta)), m.value,
+    return nb::make_tuple(static_cast<int>(m.outcome), to_array(std::move(theta)),
+                          to_array(std::move(m.theta)), m.value,
                           m.decrement, m.gradient_norm, m.min_eigenvalue, m.kkt, m.rank,
                           m.evaluations, log);
 }
@@ -457,6 +459,10 @@ NB_MODULE(_core, m) {
         .def("solve", &solve)
         .def("minimise", &minimise, nb::arg("start").none(), nb::arg("tolerance"),
              nb::arg("max_evaluations"))
+        .def("set_anchor",
+             [](PyPlan& self, DoubleIn user, DoubleIn scaled) {
+                 self.plan->set_anchor(theta_of(self, user), theta_of(self, scaled));
+             })
         .def("start", [](PyPlan& self) { return to_array(self.plan->start()); })
         .def("conditional_covariances",
              [](PyPlan& self, DoubleIn theta) {
@@ -509,6 +515,7 @@ NB_MODULE(_core, m) {
         })
         .def("dense_size", [](PyPlan& self) { return self.plan->dense_columns(); });
 
+    bind_factorize(m);
     m.def("scan", &scan);
     m.def("fill", &fill);
     m.def("linear", &linear);

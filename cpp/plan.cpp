@@ -88,24 +88,38 @@ Evaluation Plan::evaluate(const Vector& theta, int order) {
     return out;
 }
 
-Vector Plan::transform_psi(const Vector& theta, bool inverse) const {
+// theta of the factor basis * lambda: the same covariance in other columns.
+Vector Plan::transformed(const Vector& theta, const Basis& basis) const {
     Vector out(theta.size());
-    const Basis identity = identity_basis(layout_);
-    for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
-        const Term& t = layout_.terms[i];
-        // lambda on the basis T (or T^-1) is T lambda: its Psi, factored in plain coordinates.
-        const Vector psi = term_psi(t, inverse ? T_inverse_[i] : T_[i], &theta[t.theta]);
-        factor_term(t, identity[i], psi, &out[t.theta]);
+    const Lambdas products = make_lambdas(layout_, basis, theta.data());
+    for (const Term& t : layout_.terms) {
+        const Index K = layout_.group_k[t.group];
+        Vector own(t.k * t.k), lower(t.k * t.k);
+        for (Index c = 0; c < t.k; ++c)
+            std::copy_n(&products[t.group][t.offset + (t.offset + c) * K], t.k, &own[c * t.k]);
+        lower_factor(own.data(), t.k, lower.data());
+        for (Index c = 0; c < t.k; ++c)
+            for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
+                out[element(t, r, c)] = lower[r + c * t.k];
     }
     return out;
 }
 
-Vector Plan::to_user(const Vector& scaled) const { return transform_psi(scaled, false); }
-Vector Plan::to_scaled(const Vector& user) const { return transform_psi(user, true); }
+Vector Plan::to_user(const Vector& scaled) const { return transformed(scaled, T_); }
+Vector Plan::to_scaled(const Vector& user) const { return transformed(user, T_inverse_); }
+
+// Of a theta in the user's coordinates.
+Lambdas Plan::lambdas_at(const Vector& theta) const {
+    if (!anchor_user_.empty() && theta == anchor_user_)
+        return make_lambdas(layout_, identity_basis(layout_), anchor_scaled_.data());
+    return make_lambdas(layout_, T_inverse_, theta.data());
+}
 
 Minimum Plan::minimise(const Vector* start, const NewtonOptions& options) {
     Scaled objective(*this);
-    return newton(objective, start ? to_scaled(*start) : moment_start(), options);
+    Minimum m = newton(objective, start ? to_scaled(*start) : moment_start(), options);
+    set_anchor(to_user(m.theta), m.theta);
+    return m;
 }
 
 // Brings the block engine to these lambdas, up to signs and rotations of their columns.
@@ -142,7 +156,7 @@ void Plan::keep_state(const Lambdas& lambdas) {
 
 Solution Plan::solve(const Vector& theta) {
     Solution out;
-    const Lambdas lambdas = make_lambdas(layout_, T_inverse_, theta.data());
+    const Lambdas lambdas = lambdas_at(theta);
     if (!ensure_state(lambdas)) return out;
     const Products& P = *products_;
     const Index p = P.p;
@@ -152,29 +166,53 @@ Solution Plan::solve(const Vector& theta) {
     out.scale = state_rss_ / criterion_.nu();
     out.logdet_RX = state_logdet_RX_ - 2 * criterion_.log_det_basis;
     out.value = objective(criterion_, state_logdet_L_, state_logdet_RX_, state_rss_);
-    Vector A(p * p), scaled = blocks().inverse_information(), half(p * p, 0.0);
+    Vector A(p * p), info = blocks().inverse_information(), half(p * p, 0.0);
     out.beta.resize(p);
     fixed_basis(P.transform, p, A.data(), out.beta.data());
     for (Index c = 0; c < p; ++c) axpy(blocks().beta()[c], &A[c * p], out.beta.data(), p);
     out.information_inverse.assign(p * p, 0.0);  // A V A'
     for (Index c = 0; c < p; ++c)
-        for (Index l = 0; l < p; ++l) axpy(scaled[l + c * p], &A[l * p], &half[c * p], p);
+        for (Index l = 0; l < p; ++l) axpy(info[l + c * p], &A[l * p], &half[c * p], p);
     for (Index c = 0; c < p; ++c)
         for (Index l = 0; l < p; ++l)
             axpy(A[c + l * p], &half[l * p], &out.information_inverse[c * p], p);
     const Lambdas plain = make_lambdas(layout_, identity_basis(layout_), theta.data());
     for (std::size_t g = 0; g < P.groups.size(); ++g) {
         const Index k = P.groups[g].k, J = P.groups[g].levels;
-        const Vector s = blocks().scores(static_cast<Index>(g));
-        Vector b(J * k, 0.0), u(J * k, 0.0);
-        for (Index j = 0; j < J; ++j) {  // u = Lambda's, b = Lambda u in the user's columns
-            multiply_transposed(lambdas[g], &s[j * k], k, &u[j * k]);
-            for (Index c = 0; c < k; ++c)
-                axpy(u[j * k + c], &plain[g][c * k], &b[j * k], k);
+        const Vector s = blocks().scores(static_cast<Index>(g)), T = group_basis(g, T_),
+                     inverse = group_basis(g, T_inverse_);
+        Vector b(J * k, 0.0), u(J * k, 0.0), scaled(k), work(k);
+        // In scaled columns u = lambda's and b = lambda u; b of the user's columns is T b, and their
+        // s is T^-T s. A row of zeros in the user's lambda gives zeros, not their rounding.
+        for (Index j = 0; j < J; ++j) {
+            multiply_transposed(lambdas[g], &s[j * k], k, work.data());
+            out.ussq += dot(work.data(), work.data(), k);
+            std::fill(scaled.begin(), scaled.end(), 0.0);
+            for (Index c = 0; c < k; ++c) axpy(work[c], &lambdas[g][c * k], scaled.data(), k);
+            for (Index c = 0; c < k; ++c) axpy(scaled[c], &T[c * k], &b[j * k], k);
+            for (Index r = 0; r < k; ++r) {
+                bool zero = true;
+                for (Index c = 0; c < k; ++c) zero = zero && plain[g][r + c * k] == 0;
+                if (zero) b[j * k + r] = 0;
+            }
+            multiply_transposed(inverse, &s[j * k], k, work.data());
+            multiply_transposed(plain[g], work.data(), k, &u[j * k]);
         }
-        out.ussq += dot(u.data(), u.data(), J * k);
         out.b.push_back(std::move(b));
         out.u.push_back(std::move(u));
+    }
+    return out;
+}
+
+// The terms' bases side by side: k x k of a group.
+Vector Plan::group_basis(std::size_t group, const Basis& basis) const {
+    const Index k = layout_.group_k[group];
+    Vector out(k * k, 0.0);
+    for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+        const Term& t = layout_.terms[i];
+        if (t.group != static_cast<Index>(group)) continue;
+        for (Index c = 0; c < t.k; ++c)
+            std::copy_n(&basis[i][c * t.k], t.k, &out[t.offset + (t.offset + c) * k]);
     }
     return out;
 }
@@ -184,19 +222,14 @@ void Plan::multiply_transposed(const Vector& a, const double* x, Index k, double
 }
 
 std::vector<Vector> Plan::conditional_covariances(const Vector& theta) {
-    const Lambdas lambdas = make_lambdas(layout_, T_inverse_, theta.data());
+    const Lambdas lambdas = lambdas_at(theta);
     if (!ensure_state(lambdas)) return {};
     std::vector<Vector> out = blocks().conditional_covariances();
     state_.clear();  // the selected inverse has been overwritten by the one without X
     for (std::size_t g = 0; g < out.size(); ++g) {
         const Index k = layout_.group_k[g];
-        Vector T(k * k, 0.0), half(k * k);
-        for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
-            const Term& t = layout_.terms[i];
-            if (t.group != static_cast<Index>(g)) continue;
-            for (Index c = 0; c < t.k; ++c)
-                std::copy_n(&T_[i][c * t.k], t.k, &T[t.offset + (t.offset + c) * k]);
-        }
+        const Vector T = group_basis(g, T_);
+        Vector half(k * k);
         for (Index j = 0; j < Index(out[g].size()) / (k * k); ++j) {  // T V T'
             double* V = &out[g][j * k * k];
             std::fill(half.begin(), half.end(), 0.0);
@@ -213,7 +246,7 @@ std::vector<Vector> Plan::conditional_covariances(const Vector& theta) {
 Vector Plan::row_variances(const Vector& theta, Index rows, const std::vector<bool>& include,
                            const std::vector<const std::int32_t*>& levels,
                            const std::vector<Vector>& z, const double* x) {
-    const Lambdas lambdas = make_lambdas(layout_, T_inverse_, theta.data());
+    const Lambdas lambdas = lambdas_at(theta);
     if (!ensure_state(lambdas)) return Vector(rows, NAN);
     return blocks().row_variances(rows, include, levels, z, x);
 }

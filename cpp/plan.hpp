@@ -26,6 +26,13 @@ class Plan {
     Evaluation evaluate(const Vector& theta, int order);
     Solution solve(const Vector& theta);
     Minimum minimise(const Vector* start, const NewtonOptions& options);
+    // The optimum in both coordinates. Where a covariate's mean is far from zero, the user's theta
+    // cannot hold it to the last digits (a correlation of nearly -1); the scaled one can, and is
+    // used wherever exactly this theta is asked for.
+    void set_anchor(Vector user, Vector scaled) {
+        anchor_user_ = std::move(user);
+        anchor_scaled_ = std::move(scaled);
+    }
     Vector start() { return to_user(moment_start()); }
     std::vector<Vector> conditional_covariances(const Vector& theta);
     Vector row_variances(const Vector& theta, Index rows, const std::vector<bool>& include,
@@ -61,7 +68,9 @@ class Plan {
     BlockEngine& blocks();
     bool ensure_state(const Lambdas& lambdas);
     void keep_state(const Lambdas& lambdas);
-    Vector transform_psi(const Vector& theta, bool inverse) const;
+    Vector transformed(const Vector& theta, const Basis& basis) const;
+    Lambdas lambdas_at(const Vector& theta) const;
+    Vector group_basis(std::size_t group, const Basis& basis) const;
 
     std::shared_ptr<const Products> products_;
     std::vector<std::vector<Index>> intercepts_;
@@ -70,6 +79,7 @@ class Plan {
     Basis T_, T_inverse_;  // a term: Z~ = Z T
     std::unique_ptr<BlockEngine> blocks_, exact_;
     std::unique_ptr<PatternEngine> patterns_;
+    Vector anchor_user_, anchor_scaled_;
     Lambdas state_;  // lambdas of the block engine's last successful evaluation with a solution
     double state_logdet_L_ = 0, state_logdet_RX_ = 0, state_rss_ = 0;
     Sums sums_;

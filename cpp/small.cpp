@@ -168,4 +168,23 @@ void cholesky_semidefinite(const double* a, Index n, double floor, double* l) {
     }
 }
 
+void lower_factor(const double* a, Index n, double* l) {
+    std::copy(a, a + n * n, l);
+    for (Index r = 0; r < n; ++r) {
+        for (Index c = r + 1; c < n; ++c) {  // rotate columns r and c so that l[r, c] = 0
+            const double x = l[r + r * n], y = l[r + c * n];
+            if (y == 0) continue;
+            const double h = std::hypot(x, y), cs = x / h, sn = y / h;
+            for (Index k = r; k < n; ++k) {
+                const double u = l[k + r * n], v = l[k + c * n];
+                l[k + r * n] = cs * u + sn * v;
+                l[k + c * n] = cs * v - sn * u;
+            }
+            l[r + c * n] = 0;
+        }
+        if (l[r + r * n] < 0)
+            for (Index k = r; k < n; ++k) l[k + r * n] = -l[k + r * n];
+    }
+}
+
 }  // namespace pp

@@ -107,4 +107,7 @@ bool invert(const double* a, Index n, double* out);
 // largest diagonal element become columns of exact zeros.
 void cholesky_semidefinite(const double* a, Index n, double floor, double* l);
 
+// l lower triangular with l l' = a a', diagonal not negative, without forming a a' (LQ by rotations).
+void lower_factor(const double* a, Index n, double* l);
+
 }  // namespace pp

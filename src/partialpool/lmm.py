@@ -135,6 +135,7 @@ def problem(record: LmmRecord) -> Problem:
             groups=groups,
             threads=record.control.threads,
         )
+        found.native.set_anchor(record.optimum.theta, record.optimum.scaled)
     return found
 
 
@@ -337,6 +338,7 @@ def _degenerate(stage: Stage, reml: bool) -> tuple[Optimum, Solution]:
     optimum = Optimum(
         converged=True,
         theta=theta,
+        scaled=theta,
         objective=-math.inf,
         decrement=0.0,
         gradient_norm=0.0,

@@ -53,6 +53,9 @@ class Optimum:
     converged : bool
         The decrement is below the tolerance, and the KKT conditions hold.
     theta : (m,) float64
+    scaled : (m,) float64
+        The same in the shifted and scaled columns of the optimiser. Where a covariate's mean is
+        far from zero (a timestamp), theta cannot hold the optimum to the last digits.
     objective : float
     decrement : float
         g'H^-1 g, about twice what the objective still lies above its minimum.
@@ -74,6 +77,7 @@ class Optimum:
 
     converged: bool
     theta: FloatArray
+    scaled: FloatArray
     objective: float
     decrement: float
     gradient_norm: float
@@ -125,8 +129,20 @@ def minimize(
 
 def record(found: Any) -> Optimum:
     """The record of what the native optimiser returns."""
-    outcome, theta, value, decrement, gradient_norm, smallest, kkt, rank, evaluations, log = found
-    theta.flags.writeable = False
+    (
+        outcome,
+        theta,
+        scaled,
+        value,
+        decrement,
+        gradient_norm,
+        smallest,
+        kkt,
+        rank,
+        evaluations,
+        log,
+    ) = found
+    theta.flags.writeable = scaled.flags.writeable = False
     converged = outcome == 0 and bool(kkt)
     message = _MESSAGES[outcome]
     if outcome == 0 and not kkt:
@@ -134,6 +150,7 @@ def record(found: Any) -> Optimum:
     return Optimum(
         converged,
         theta,
+        scaled,
         value,
         decrement,
         gradient_norm,
