@@ -260,7 +260,7 @@ void BlockEngine::back_substitute(std::size_t e, const double* lambda, GroupSums
     Eliminated& E = steps_[e];
     const Index k = K ? K : E.k, kk = k * k;
     const double *G = gram(e), *B = coupling(e);
-    const Vector lambda_copy(lambda, lambda + kk), inverse = safe_inverse(lambda_copy, k);
+    const Vector inverse = safe_inverse(lambda, k);
     Vector work(kk), r(k), t(k);
     for (Index j = 0; j < E.levels; ++j) {
         const Index nd = E.columns(j);

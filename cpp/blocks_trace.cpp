@@ -25,7 +25,7 @@ void BlockEngine::trace_dense(const Lambdas& lambdas, Sums& sums, Index px, int 
         const Vector& lambda = lambdas[d.group];
         const Index k = d.k;
         GroupSums& g = sums.groups[d.group];
-        const Vector inverse = safe_inverse(lambda, k);
+        const Vector inverse = safe_inverse(lambda.data(), k);
         double smallest = INFINITY;
         for (Index a = 0; a < k; ++a)
             smallest = std::min(smallest, std::fabs(lambda[a + a * k]));

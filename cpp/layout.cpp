@@ -21,7 +21,14 @@ Basis identity_basis(const Layout& layout) {
 
 Lambdas make_lambdas(const Layout& layout, const Basis& basis, const double* theta) {
     Lambdas out;
-    for (Index k : layout.group_k) out.emplace_back(k * k, 0.0);
+    fill_lambdas(layout, basis, theta, out);
+    return out;
+}
+
+void fill_lambdas(const Layout& layout, const Basis& basis, const double* theta, Lambdas& out) {
+    out.resize(layout.group_k.size());
+    for (std::size_t g = 0; g < out.size(); ++g)
+        out[g].assign(layout.group_k[g] * layout.group_k[g], 0.0);
     for (std::size_t i = 0; i < layout.terms.size(); ++i) {
         const Term& t = layout.terms[i];
         const Index K = layout.group_k[t.group];
@@ -30,7 +37,6 @@ Lambdas make_lambdas(const Layout& layout, const Basis& basis, const double* the
             for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
                 axpy(theta[element(t, r, c)], &basis[i][r * t.k], lambda + c * K, t.k);
     }
-    return out;
 }
 
 std::vector<Direction> make_directions(const Layout& layout, const Basis& basis) {
@@ -68,7 +74,8 @@ void assemble(const Criterion& c, const std::vector<Direction>& directions, cons
     const Index K = static_cast<Index>(directions.size());
     const double scale = out.scale, nu = c.nu();
     out.gradient.assign(K, 0.0);
-    Vector g2(K);  // y'P V_k P y
+    Vector& g2 = out.work;  // y'P V_k P y
+    g2.resize(K);
     for (Index i = 0; i < K; ++i) {
         const Direction& d = directions[i];
         const GroupSums& g = sums.groups[d.group];
@@ -78,16 +85,17 @@ void assemble(const Criterion& c, const std::vector<Direction>& directions, cons
         g2[i] = 2 * dot(d.v.data(), &g.SU[d.col * k], k);
         out.gradient[i] = 2 * t - g2[i] / scale;
     }
-    out.Q.clear();
-    out.Q_scale.clear();
-    for (const GroupSums& g : sums.groups) {
-        Vector Q = g.P;
+    out.Q.resize(sums.groups.size());
+    out.Q_scale.resize(sums.groups.size());
+    for (std::size_t i = 0; i < sums.groups.size(); ++i) {
+        const GroupSums& g = sums.groups[i];
+        Vector& Q = out.Q[i];
+        Q = g.P;
         const Index k = static_cast<Index>(std::lround(std::sqrt(static_cast<double>(Q.size()))));
         double largest = 0;
         for (Index i = 0; i < k * k; ++i) Q[i] -= g.SS[i] / scale;
         for (Index i = 0; i < k; ++i) largest = std::max(largest, g.SS[i + i * k] / scale);
-        out.Q.push_back(std::move(Q));
-        out.Q_scale.push_back(largest);
+        out.Q_scale[i] = largest;
     }
     if (order == kGradient) return;
     const double factor = order == kExact ? 2 : 1;

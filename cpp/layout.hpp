@@ -39,6 +39,8 @@ using Lambdas = std::vector<Vector>;
 
 Basis identity_basis(const Layout& layout);
 Lambdas make_lambdas(const Layout& layout, const Basis& basis, const double* theta);
+// The same into storage that is there already.
+void fill_lambdas(const Layout& layout, const Basis& basis, const double* theta, Lambdas& out);
 std::vector<Direction> make_directions(const Layout& layout, const Basis& basis);
 
 // Element (row, col) of a term's theta; row >= col, row == col for a diagonal term.
@@ -71,6 +73,7 @@ struct Evaluation {
     double rss = 0, scale = 0;  // r^2; sigma^2-hat
     Vector gradient, hessian;
     std::vector<Vector> Q;  // gradient with respect to Psi, one k x k a group
+    Vector work;
     Vector Q_scale;         // largest diagonal of sum s s' / sigma^2, one a group
 };
 

@@ -96,9 +96,10 @@ inline void complement_level(const double* G, const double* Linv, const double* 
 }
 
 // lambda^-1 where its condition allows (see complement_level); empty otherwise.
-inline Vector safe_inverse(const Vector& lambda, Index k) {
+inline Vector safe_inverse(const double* lambda, Index k) {
+    if (k == 1) return std::fabs(lambda[0]) > 0 ? Vector{1 / lambda[0]} : Vector{};
     Vector out(k * k);
-    if (!invert(lambda.data(), k, out.data())) return {};
+    if (!invert(lambda, k, out.data())) return {};
     double a = 0, b = 0;
     for (Index i = 0; i < k * k; ++i) {
         a += lambda[i] * lambda[i];

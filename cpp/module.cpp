@@ -224,6 +224,10 @@ nb::tuple evaluate(PyPlan& self, DoubleIn theta, int order) {
         e = self.plan->evaluate(x, order);
     }
     const std::size_t K = x.size();
+    if (e.status != Status::ok) {
+        e.gradient.assign(order >= kGradient ? K : 0, NAN);
+        e.hessian.assign(order >= kAverage ? K * K : 0, NAN);
+    }
     return nb::make_tuple(static_cast<int>(e.status), e.value,
                           order >= kGradient ? to_array(std::move(e.gradient)) : nb::none(),
                           order >= kAverage ? to_array(std::move(e.hessian), {K, K}) : nb::none());
@@ -239,8 +243,7 @@ nb::list to_groups(std::vector<Vector>&& values, const PyPlan& self) {
     return out;
 }
 
-nb::object solve(PyPlan& self, DoubleIn theta) {
-    const Vector x = theta_of(self, theta);
+nb::object solve_at(PyPlan& self, const Vector& x) {
     Solution s;
     {
         nb::gil_scoped_release release;
@@ -254,27 +257,66 @@ nb::object solve(PyPlan& self, DoubleIn theta) {
                           to_groups(std::move(s.u), self));
 }
 
-nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, double tolerance,
-                   Index max_evaluations) {
+NewtonOptions newton_options(Plan& plan, double tolerance, Index max_evaluations) {
     NewtonOptions options;
     options.tolerance = tolerance;
     options.max_evaluations = max_evaluations;
-    Minimum m;
-    Vector theta;
-    {
-        nb::gil_scoped_release release;
-        // One more step costs microseconds on a small model, a tenth of the fit on a large one.
-        options.polish = self.plan->is_small();
-        m = self.plan->minimise(start ? &*start : nullptr, options);
-        theta = self.plan->to_user(m.theta);
-    }
+    // One more step costs microseconds on a small model, a tenth of the fit on a large one.
+    options.polish = options.exact_tail = options.other_starts = plan.is_small();
+    return options;
+}
+
+nb::tuple minimum_tuple(Minimum&& m, Vector&& theta) {
     nb::list log;
     for (const LogEntry& l : m.log)
         log.append(nb::make_tuple(l.evaluation, l.value, l.decrement, l.radius, l.accepted));
     return nb::make_tuple(static_cast<int>(m.outcome), to_array(std::move(theta)),
-                          to_array(std::move(m.theta)), m.value,
-                          m.decrement, m.gradient_norm, m.min_eigenvalue, m.kkt, m.rank,
-                          m.evaluations, log);
+                          to_array(std::move(m.theta)), m.value, m.decrement, m.gradient_norm,
+                          m.min_eigenvalue, m.kkt, m.rank, m.evaluations, log);
+}
+
+nb::object solve(PyPlan& self, DoubleIn theta) { return solve_at(self, theta_of(self, theta)); }
+
+nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, double tolerance,
+                   Index max_evaluations) {
+    Minimum m;
+    Vector theta;
+    {
+        nb::gil_scoped_release release;
+        const NewtonOptions options = newton_options(*self.plan, tolerance, max_evaluations);
+        m = self.plan->minimise(start ? &*start : nullptr, options);
+        theta = self.plan->to_user(m.theta);
+    }
+    return minimum_tuple(std::move(m), std::move(theta));
+}
+
+// Another response: its products, its plan, where the optimiser ended, and the solution there.
+nb::tuple refit(PyPlan& self, const PyRows& rows, DoubleIn y, std::vector<double> start,
+                double tolerance, Index max_evaluations) {
+    if (static_cast<Index>(y.size()) != rows.rows.n)
+        throw std::invalid_argument("a response of the wrong length");
+    auto plan = std::make_unique<PyPlan>();
+    PyProducts products;
+    Minimum m;
+    Vector theta;
+    {
+        nb::gil_scoped_release release;
+        ResponseMoments moments(rows.rows, *self.products);
+        moments.compute(y.data());
+        products.p = std::make_shared<Products>(moments.replaced());
+        plan->products = products.p;
+        plan->plan = self.plan->with(products.p);
+        if (std::sqrt(moments.rss() / double(rows.rows.n)) > 1e-15 * moments.y_size) {
+            const NewtonOptions options = newton_options(*plan->plan, tolerance, max_evaluations);
+            m = plan->plan->reminimise(start, options);
+            theta = plan->plan->to_user(m.theta);
+        }
+    }
+    const bool solved = !theta.empty() && m.outcome != Outcome::failed && m.outcome != Outcome::unbounded;
+    nb::object at = theta.empty() ? nb::none() : nb::object(minimum_tuple(std::move(m), Vector(theta)));
+    nb::object solution = solved ? solve_at(*plan, theta) : nb::none();
+    return nb::make_tuple(products, nb::cast(plan.release(), nb::rv_policy::take_ownership), at,
+                          solution);
 }
 
 nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include, nb::list levels,
@@ -440,13 +482,6 @@ NB_MODULE(_core, m) {
         nb::gil_scoped_release release;
         return PyProducts{std::make_shared<Products>(accumulate(rows.rows, like.p->transform))};
     });
-    m.def("replace_response", [](const PyProducts& products, PyRows& rows, nb::object y) {
-        RowSet view = rows.rows;
-        Keeper keeper;
-        view.y = keeper.values(y, view.n);
-        return PyProducts{std::make_shared<Products>(replace_response(*products.p, view))};
-    });
-
     nb::class_<PyPlan>(m, "Plan")
         .def("__init__",
              [](PyPlan* self, const PyProducts& products,
@@ -484,6 +519,7 @@ NB_MODULE(_core, m) {
                  const std::size_t s = static_cast<std::size_t>(p);
                  return to_array(std::move(A), {s, s});  // transposed: rows are columns of A
              })
+        .def("refit", &refit)
         .def("refit_many",
              [](PyPlan& self, const PyRows& rows, MatrixIn Y, std::vector<double> start,
                 double tolerance, Index max_evaluations) {
@@ -492,6 +528,7 @@ NB_MODULE(_core, m) {
                  NewtonOptions options;
                  options.tolerance = tolerance;
                  options.max_evaluations = max_evaluations;
+                 options.report = false;
                  RefitResult r;
                  {
                      nb::gil_scoped_release release;

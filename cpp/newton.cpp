@@ -12,6 +12,7 @@ constexpr double kNull = 1e-6;        // eigenvalues of Psi below this share of 
 constexpr double kKktSlack = 1e-5;    // of the score's size: rounding on large models reaches 1e-7
 constexpr double kNewDirection = 0.01;  // variance given to a direction that the KKT test opens
 constexpr Index kRestarts = 5;
+constexpr double kSlow = 0.1;        // a decrement that shrinks by less asks for the exact Hessian
 constexpr double kFlat = 1e-8;       // curvature per unit of scaled theta that is rounding
 constexpr double kMayVanish = 0.01;  // conditional standard deviations (of sigma) tried at zero
 constexpr double kUnbounded = 1e7;   // beyond this theta the residual variance has gone to zero
@@ -19,7 +20,7 @@ constexpr double kUnbounded = 1e7;   // beyond this theta the residual variance 
 double norm(const Vector& x) { return std::sqrt(dot(x.data(), x.data(), Index(x.size()))); }
 
 struct Step {
-    Vector p;
+    Vector p, work;
     double decrement = 0, predicted = 0, smallest = 0, largest = 0;
     bool definite = false;
 };
@@ -27,8 +28,9 @@ struct Step {
 // The step within the radius: Newton's where the Hessian is positive definite and the step fits,
 // else by eigendecomposition with the shift that the radius asks for.
 bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
+    Vector& L = out.work;
     const Index K = static_cast<Index>(g.size());
-    Vector L = H;
+    L = H;
     out.p.assign(K, 0.0);
     if (cholesky(L.data(), K, K)) {
         for (Index i = 0; i < K; ++i) out.p[i] = -g[i];
@@ -85,14 +87,18 @@ class Driver {
         x_ = std::move(start);
         evaluate(x_, kAverage, now_);
         if (now_.status != Status::ok) return finish(Outcome::failed);
-        result_.log.push_back({result_.evaluations, now_.value, NAN, NAN, true});
+        log(now_.value, NAN, NAN, true);
         radius_ = std::max(1.0, 0.5 * norm(x_));
         for (Index iteration = 1;; ++iteration) {
             if (result_.evaluations >= options_.max_evaluations)
                 return finish(Outcome::max_evaluations);
-            if (iteration % kPivotEvery == 0 && pivot()) evaluate(x_, kAverage, now_);
+            if (iteration % kPivotEvery == 0 && pivot()) evaluate(x_, order_, now_);
             if (!find_step(now_.gradient, now_.hessian, radius_, step_))
                 return finish(Outcome::failed);
+            if (options_.exact_tail && step_.definite && step_.decrement < 1 &&
+                step_.decrement > kSlow * last_decrement_)
+                order_ = kExact;
+            last_decrement_ = step_.decrement;
             const double rounding = 1e-13 * std::fabs(now_.value);
             const double tolerance = std::max(options_.tolerance, rounding);
             const bool flat =
@@ -112,6 +118,11 @@ class Driver {
     }
 
    private:
+    void log(double value, double decrement, double radius, bool accepted) {
+        if (options_.report)
+            result_.log.push_back({result_.evaluations, value, decrement, radius, accepted});
+    }
+
     void evaluate(const Vector& x, int order, Evaluation& out) {
         ++result_.evaluations;
         objective_.evaluate(basis_, x.data(), order, out);
@@ -119,20 +130,19 @@ class Driver {
 
     // One trust-region step; false when the radius has shrunk to nothing.
     bool advance() {
-        Vector trial = x_;
-        axpy(1, step_.p.data(), trial.data(), layout_.size);
-        evaluate(trial, kAverage, next_);
+        trial_ = x_;
+        axpy(1, step_.p.data(), trial_.data(), layout_.size);
+        evaluate(trial_, order_, next_);
         const bool finite = next_.status == Status::ok;
         const double gain = finite ? now_.value - next_.value : -INFINITY;
         const double rho = gain / step_.predicted, length = norm(step_.p);
         const double rounding = 1e-12 * std::fabs(now_.value);
         const bool accept = gain >= -rounding && (rho > 1e-4 || step_.predicted < 1e-9 + rounding);
-        result_.log.push_back(
-            {result_.evaluations, next_.value, step_.decrement, radius_, accept});
+        log(next_.value, step_.decrement, radius_, accept);
         if (accept) {
             if (rho > 0.75 && length > 0.8 * radius_) radius_ *= 3;
             if (rho < 0.25) radius_ = 0.5 * length;
-            x_ = trial;
+            std::swap(x_, trial_);
             std::swap(now_, next_);
             return true;
         }
@@ -145,14 +155,13 @@ class Driver {
         if (result_.evaluations >= options_.max_evaluations) return;
         Vector trial = x_;
         axpy(1, step_.p.data(), trial.data(), layout_.size);
-        evaluate(trial, kAverage, next_);
+        evaluate(trial, order_, next_);
         const double rounding = 1e-13 * std::fabs(now_.value);
         Step after;
         const bool accept = next_.status == Status::ok && next_.value <= now_.value + rounding &&
                             find_step(next_.gradient, next_.hessian, radius_, after) &&
                             after.decrement <= step_.decrement;
-        result_.log.push_back(
-            {result_.evaluations, next_.value, step_.decrement, radius_, accept});
+        log(next_.value, step_.decrement, radius_, accept);
         if (!accept) return;
         x_ = trial;
         std::swap(now_, next_);
@@ -188,9 +197,23 @@ class Driver {
             if (R == basis_[i]) continue;
             basis_[i] = R;
             factor_term(t, R, psi, &x_[t.theta]);
-            changed = true;
+            changed = pivoted_ = true;
         }
         return changed;
+    }
+
+    // Is the smallest eigenvalue of Psi certain not to be small against the largest? It is at least
+    // det / trace^(k - 1).
+    bool far_from_boundary(const Term& t) const {
+        double det = 1, trace = 0, least = INFINITY;
+        for (Index c = 0; c < t.k; ++c) {
+            const double d = x_[element(t, c, c)];
+            det *= d * d;
+            least = std::min(least, std::fabs(d));
+            for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
+                trace += x_[element(t, r, c)] * x_[element(t, r, c)];
+        }
+        return trace > 1e-6 && least > kMayVanish && det > 1e-5 * std::pow(trace, double(t.k));
     }
 
     // Karush-Kuhn-Tucker over covariance matrices: on the null space of Psi_t, Q_t must not point
@@ -201,6 +224,7 @@ class Driver {
             const Term& t = layout_.terms[i];
             const Index K = layout_.group_k[t.group], k = t.k;
             const Vector& Q = now_.Q[t.group];
+            if (far_from_boundary(t)) continue;
             const double slack = kKktSlack * std::max(now_.Q_scale[t.group], 1e-12);
             Vector psi = term_psi(t, basis_[i], &x_[t.theta]), w(k);
             const auto q = [&](Index a, Index b) {
@@ -248,9 +272,9 @@ class Driver {
         Vector trial = x_;
         for (auto& [i, psi] : opened_)
             factor_term(layout_.terms[i], basis_[i], psi, &trial[layout_.terms[i].theta]);
-        evaluate(trial, kAverage, next_);
+        evaluate(trial, order_, next_);
         const bool accept = next_.status == Status::ok && next_.value < now_.value + 1e-3;
-        result_.log.push_back({result_.evaluations, next_.value, NAN, radius_, accept});
+        log(next_.value, NAN, radius_, accept);
         if (!accept) return false;
         x_ = trial;
         std::swap(now_, next_);
@@ -261,7 +285,6 @@ class Driver {
     // Set to exactly zero what does not pay: the smallest conditional standard deviations first.
     // Back to the identity basis, diagonals not negative.
     void rectify() {
-        basis_changed_ = false;
         for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
             const Term& t = layout_.terms[i];
             Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
@@ -286,7 +309,6 @@ class Driver {
                 }
                 x_ = trial;
                 now_.value = next_.value;
-                basis_changed_ = true;
                 ++zeros;
             }
             result_.rank.push_back(t.k - zeros);
@@ -299,6 +321,17 @@ class Driver {
         }
     }
 
+    // Nothing to zero and no basis to undo: columns with a negative diagonal change sign.
+    void fix_signs() {
+        for (const Term& t : layout_.terms) {
+            result_.rank.push_back(t.k);
+            for (Index c = 0; c < t.k; ++c)
+                if (x_[element(t, c, c)] < 0)
+                    for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
+                        x_[element(t, r, c)] = -x_[element(t, r, c)];
+        }
+    }
+
     Minimum finish(Outcome outcome) {
         result_.outcome = outcome;
         if (outcome == Outcome::failed) {
@@ -308,11 +341,19 @@ class Driver {
         }
         result_.decrement = step_.decrement;
         result_.gradient_norm = norm(now_.gradient);
-        Vector E = now_.hessian, w(layout_.size);
-        result_.min_eigenvalue =
-            symmetric_eigen(E.data(), layout_.size, w.data()) ? w[0] : NAN;
-        pivot();
-        rectify();
+        if (options_.report) {
+            Vector E = now_.hessian, w(layout_.size);
+            result_.min_eigenvalue =
+                symmetric_eigen(E.data(), layout_.size, w.data()) ? w[0] : NAN;
+        }
+        bool inside = !pivoted_;
+        for (const Term& t : layout_.terms) inside = inside && far_from_boundary(t);
+        if (inside) {
+            fix_signs();
+        } else {
+            pivot();
+            rectify();
+        }
         result_.theta = x_;
         result_.value = now_.value;
         return std::move(result_);
@@ -322,12 +363,13 @@ class Driver {
     const NewtonOptions& options_;
     const Layout& layout_;
     Basis basis_;
-    Vector x_;
+    Vector x_, trial_;
     Evaluation now_, next_;
+    bool pivoted_ = false;
     Step step_;
-    double radius_ = 1;
+    int order_ = kAverage;
+    double radius_ = 1, last_decrement_ = INFINITY;
     Index restarts_ = 0;
-    bool basis_changed_ = false;
     std::vector<std::pair<std::size_t, Vector>> opened_;
     Minimum result_;
 };

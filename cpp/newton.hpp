@@ -10,6 +10,9 @@ namespace pp {
 struct NewtonOptions {
     double tolerance = 1e-9;
     Index max_evaluations = 500;
+    bool report = true;  // the log and the smallest eigenvalue: not for thousands of refits
+    bool exact_tail = false;  // exact Hessians once average information converges linearly only
+    bool other_starts = false;
     bool polish = true;  // one more step when the last decrement still shows: cheap on small models
 };
 

@@ -68,19 +68,36 @@ PatternEngine::PatternEngine(const Products& products, bool reml)
     D_ = products.D;
 }
 
-void PatternEngine::set_response(const Products& products) {
-    const GroupProducts& g = products.groups[0];
+void PatternEngine::set_response(const double* Zy, const double* Dy) {
+    const GroupProducts& g = products_->groups[0];
     const Index kk = k_ * k_;
     for (Index u = 0; u < patterns_; ++u)
         std::fill_n(&S_[(u * pairs() + pair(0, p_)) * kk], w_ * kk, 0.0);
     for (Index j = 0; j < g.levels; ++j) {
-        const double *C = &g.C[j * k_ * w_], *y = C + p_ * k_;
+        const double *C = &g.C[j * k_ * w_], *y = Zy + j * k_;
         double* S = &S_[(pattern_[j] * pairs() + pair(0, p_)) * kk];
-        for (Index x = 0; x < w_; ++x)
+        for (Index x = 0; x < w_; ++x) {
+            const double* c = x < p_ ? C + x * k_ : y;
             for (Index b = 0; b < k_; ++b)
-                for (Index a = 0; a < k_; ++a) S[x * kk + a + b * k_] += C[a + x * k_] * y[b];
+                for (Index a = 0; a < k_; ++a) S[x * kk + a + b * k_] += c[a] * y[b];
+        }
     }
-    D_ = products.D;
+    for (Index c = 0; c < w_; ++c) D_[p_ + c * w_] = D_[c + p_ * w_] = Dy[c];
+}
+
+void PatternEngine::residual_moments(const double* beta, double* out) const {
+    const Index kk = k_ * k_;
+    std::fill_n(out, kk, 0.0);
+    for (Index u = 0; u < patterns_; ++u)
+        for (Index y = 0; y < w_; ++y)
+            for (Index x = 0; x <= y; ++x) {
+                const double f = (x < p_ ? -beta[x] : 1.0) * (y < p_ ? -beta[y] : 1.0);
+                const double* block = &S_[(u * pairs() + pair(x, y)) * kk];
+                for (Index b = 0; b < k_; ++b)
+                    for (Index a = 0; a < k_; ++a)
+                        out[a + b * k_] += x == y ? f * block[a + b * k_]
+                                                  : f * (block[a + b * k_] + block[b + a * k_]);
+            }
 }
 
 Status PatternEngine::evaluate(const Lambdas& lambdas, const std::vector<Direction>& directions,
@@ -99,7 +116,12 @@ template <int K>
 Status PatternEngine::run(const double* lambda, const std::vector<Direction>& directions, int order,
                           Sums& sums) {
     const Index k = K ? K : k_, kk = k * k, w = w_, p = p_;
-    Vector work(2 * kk), Linv(patterns_ * kk), P(patterns_ * kk), Kj(kk), S(w * w, 0.0);
+    Vector &work = work_.small, &Linv = work_.Linv, &P = work_.P, &Kj = work_.K, &S = work_.S;
+    work.resize(2 * kk);
+    Linv.resize(patterns_ * kk);
+    P.resize(patterns_ * kk);
+    Kj.resize(kk);
+    S.assign(w * w, 0.0);
     double logdet = 0;
     for (Index c = 0; c < w; ++c)
         for (Index r = c; r < w; ++r) S[r + c * w] = D_[r + c * w];
@@ -122,9 +144,11 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
     sums.rss = S[w * w - 1] * S[w * w - 1];
     if (order < kGradient) return Status::ok;
 
-    Vector gamma(w);  // (-beta, 1): r_j = sum_x gamma_x c_jx
+    Vector& gamma = work_.gamma;  // (-beta, 1): r_j = sum_x gamma_x c_jx
+    gamma.resize(w);
     for (Index c = 0; c < p; ++c) gamma[c] = S[p + c * w];
     solve_lower_transposed(S.data(), p, w, gamma.data());
+    beta_.assign(gamma.begin(), gamma.begin() + p);
     for (Index c = 0; c < p; ++c) gamma[c] = -gamma[c];
     gamma[p] = 1;
 
@@ -137,18 +161,24 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
     g.SS.assign(kk, 0.0);
     const bool average = order >= kAverage;
     if (average) sums.AI.assign(M * M, 0.0);
-    Vector Y(average ? p * M : 0, 0.0);
+    Vector& Y = work_.Y;
+    Y.assign(average ? p * M : 0, 0.0);
     // (L^-1)_x, the rows of the inverse Cholesky factor of X'V^-1 X, for the projection on X
-    Vector Xinv(p * p);
+    Vector &Xinv = work_.Xinv, &info = work_.info;
+    Xinv.resize(p * p);
+    info.assign(p * p, 0.0);
     if (p > 0) invert_lower(S.data(), p, w, Xinv.data());
-    Vector info(p * p, 0.0);
     for (Index c = 0; c < p; ++c)
         for (Index r = 0; r < p; ++r) {
             const Index from = std::max(r, c);
             info[r + c * p] = dot(&Xinv[from + r * p], &Xinv[from + c * p], p - from);
         }
-    Vector Pi(kk), R(kk), Sx(w * kk), t1(kk), t2(kk), t3(kk), A(M * kk), GA(kk), F(kk), B(kk);
-    const Vector lambda_copy(lambda, lambda + kk), inverse = safe_inverse(lambda_copy, k);
+    Vector &Pi = work_.Pi, &R = work_.R, &Sx = work_.Sx, &t1 = work_.t1, &t2 = work_.t2,
+           &t3 = work_.t3, &A = work_.A, &GA = work_.GA, &F = work_.F, &B = work_.B;
+    for (Vector* v : {&Pi, &R, &t1, &t2, &t3, &GA, &F, &B}) v->resize(kk);
+    Sx.resize(w * kk);
+    A.resize(M * kk);
+    const Vector inverse = safe_inverse(lambda, k);
     for (Index u = 0; u < patterns_; ++u) {
         const double *G = &G_[u * kk], *Su = &S_[u * pairs() * kk], *Li = &Linv[u * kk],
                      *Pu = &P[u * kk];

@@ -14,14 +14,16 @@ class PatternEngine {
 
     PatternEngine(const Products& products, bool reml);
 
-    // The sums over levels that involve y, of another response.
-    void set_response(const Products& products);
+    // Another response: Z_j'Wy (levels x k), and [X y]'Wy (p + 1).
+    void set_response(const double* Zy, const double* Dy);
 
     Status evaluate(const Lambdas& lambdas, const std::vector<Direction>& directions, int order,
                     Sums& sums);
 
-    const Products& structure() const { return *products_; }
-    const std::vector<std::int32_t>& pattern_of() const { return pattern_; }
+    // Of the last evaluation with a gradient, in the transformed columns.
+    const Vector& beta() const { return beta_; }
+    // Sum over levels of r_j r_j' with r_j = c_jy - C_j beta, k x k.
+    void residual_moments(const double* beta, double* out) const;
 
    private:
     template <int K>
@@ -36,7 +38,10 @@ class PatternEngine {
     Vector G_;                           // a pattern: k x k
     // A pattern: for columns x <= y of [X y], sum_j c_jx c_jy', k x k, at pair(x, y).
     Vector S_;
-    Vector D_;
+    Vector D_, beta_;
+    struct Work {
+        Vector small, Linv, P, K, S, gamma, Y, Xinv, info, Pi, R, Sx, t1, t2, t3, A, GA, F, B;
+    } work_;
     Index pair(Index x, Index y) const { return y * (y + 1) / 2 + x; }
     Index pairs() const { return w_ * (w_ + 1) / 2; }
 };

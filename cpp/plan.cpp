@@ -7,6 +7,8 @@ namespace pp {
 
 namespace {
 
+constexpr Index kEasy = 8;  // evaluations; calibrated on random designs of 8 to 46 rows
+
 // The engines' Objective in scaled coordinates.
 class Scaled : public Objective {
    public:
@@ -59,9 +61,13 @@ BlockEngine& Plan::blocks() {
 }
 
 void Plan::evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out) {
-    const Lambdas lambdas = make_lambdas(layout_, basis, theta);
-    const std::vector<Direction> directions =
-        order >= kGradient ? make_directions(layout_, basis) : std::vector<Direction>{};
+    fill_lambdas(layout_, basis, theta, lambdas_);
+    if (directions_.empty() || basis != basis_) {
+        basis_ = basis;
+        directions_ = make_directions(layout_, basis);
+    }
+    const Lambdas& lambdas = lambdas_;
+    const std::vector<Direction>& directions = directions_;
     if (patterns_ && order < kExact && order != kSolution) {
         out.status = patterns_->evaluate(lambdas, directions, order, sums_);
     } else if (order == kExact && blocks().eliminated() > 1) {
@@ -116,10 +122,46 @@ Lambdas Plan::lambdas_at(const Vector& theta) const {
 }
 
 Minimum Plan::minimise(const Vector* start, const NewtonOptions& options) {
-    Scaled objective(*this);
-    Minimum m = newton(objective, start ? to_scaled(*start) : moment_start(), options);
+    Minimum m = minimise_scaled(start ? to_scaled(*start) : moment_start(), options);
+    if (!start && options.other_starts) try_other_starts(options, m);
     set_anchor(to_user(m.theta), m.theta);
     return m;
+}
+
+// A criterion of few groups can have two minima, one of them on the boundary. Where the way there
+// was long or ended on it, look from other starts as well.
+void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
+    bool interior = best.outcome == Outcome::converged && best.kkt;
+    for (std::size_t i = 0; i < layout_.terms.size(); ++i)
+        interior = interior && best.rank[i] == layout_.terms[i].k;
+    if (best.outcome == Outcome::unbounded || (interior && best.evaluations <= kEasy)) return;
+    bool vectors = false;
+    for (const Term& t : layout_.terms) vectors = vectors || (t.k > 1 && !t.diagonal);
+    // The identity; then, for vector terms correlations of nearly 1 and -1, else small variances.
+    for (int kind = 0; kind < (vectors ? 3 : 2); ++kind) {
+        Vector start(layout_.size, 0.0);
+        for (const Term& t : layout_.terms)
+            for (Index c = 0; c < t.k; ++c) {
+                start[element(t, c, c)] = kind == 0 || (vectors && c == 0) ? 1 : 0.1;
+                if (kind > 0 && c > 0 && !t.diagonal)
+                    start[element(t, c, 0)] = kind == 1 || c % 2 == 0 ? 1 : -1;
+            }
+        Minimum other = minimise_scaled(std::move(start), options);
+        for (LogEntry& l : other.log) l.evaluation += best.evaluations;
+        other.evaluations += best.evaluations;
+        best.evaluations = other.evaluations;
+        std::vector<LogEntry> log = best.log;
+        log.insert(log.end(), other.log.begin(), other.log.end());
+        const double rounding = 1e-9 + 1e-13 * std::fabs(best.value);
+        const bool certified = other.outcome == Outcome::converged && other.kkt;
+        if (certified && other.value < best.value - rounding) best = std::move(other);
+        best.log = std::move(log);
+    }
+}
+
+Minimum Plan::minimise_scaled(Vector start, const NewtonOptions& options) {
+    Scaled objective(*this);
+    return newton(objective, std::move(start), options);
 }
 
 // Brings the block engine to these lambdas, up to signs and rotations of their columns.

@@ -16,6 +16,13 @@ struct Solution {
     std::vector<Vector> b, u;          // a group: levels x k, level-major, original coordinates
 };
 
+// The moment equations of a structure (start.cpp): the factor of X'WX, and the inverse of the matrix
+// of expectations.
+struct MomentEquations {
+    bool usable = false;
+    Vector L, inverse;
+};
+
 class Plan {
    public:
     // intercepts[g][c]: the column of group g that is the intercept of column c's term, or -1.
@@ -26,6 +33,7 @@ class Plan {
     Evaluation evaluate(const Vector& theta, int order);
     Solution solve(const Vector& theta);
     Minimum minimise(const Vector* start, const NewtonOptions& options);
+    Minimum minimise_scaled(Vector start, const NewtonOptions& options);
     // The optimum in both coordinates. Where a covariate's mean is far from zero, the user's theta
     // cannot hold it to the last digits (a correlation of nearly -1); the scaled one can, and is
     // used wherever exactly this theta is asked for.
@@ -57,13 +65,27 @@ class Plan {
         return work + m * m * m < 2e6;
     }
 
+    // The same structure with another response.
+    std::unique_ptr<Plan> with(std::shared_ptr<const Products> products) const {
+        auto out = std::make_unique<Plan>(std::move(products), layout_, criterion_.reml, intercepts_);
+        out->moments_ = moments_;
+        return out;
+    }
+    // Refits start from the moments where an evaluation costs no more than they do, else from theta.
+    Minimum reminimise(const Vector& theta, const NewtonOptions& options) {
+        return minimise(patterns_ ? nullptr : &theta, options);
+    }
+
     // The objective in the scaled coordinates, on any basis: what the minimiser sees.
     void evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out);
-    Vector moment_start() const;  // scaled coordinates
+    Vector moment_start();  // scaled coordinates
+    Vector moment_start(const std::vector<Vector>& s, double rss);
     Vector to_user(const Vector& scaled) const;
     Vector to_scaled(const Vector& user) const;
 
    private:
+    void try_other_starts(const NewtonOptions& options, Minimum& best);
+    const MomentEquations& moment_equations();
     static void multiply_transposed(const Vector& a, const double* x, Index k, double* out);
     BlockEngine& blocks();
     bool ensure_state(const Lambdas& lambdas);
@@ -79,8 +101,13 @@ class Plan {
     Basis T_, T_inverse_;  // a term: Z~ = Z T
     std::unique_ptr<BlockEngine> blocks_, exact_;
     std::unique_ptr<PatternEngine> patterns_;
+    std::shared_ptr<const MomentEquations> moments_;
     Vector anchor_user_, anchor_scaled_;
     Lambdas state_;  // lambdas of the block engine's last successful evaluation with a solution
+    // Of the last basis and theta, kept for their storage.
+    Basis basis_;
+    std::vector<Direction> directions_;
+    Lambdas lambdas_;
     double state_logdet_L_ = 0, state_logdet_RX_ = 0, state_rss_ = 0;
     Sums sums_;
 };

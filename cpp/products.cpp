@@ -1,5 +1,7 @@
 #include "products.hpp"
 
+#include "filler.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,104 +11,11 @@ namespace {
 
 constexpr Index kPilotRows = 8192;
 
-// A block of rows of sqrt(w) [X~ mix, y'] (column-major, kBlockRows apart) and sqrt(w) Z~ (row-major).
-struct Block {
-    Index rows = 0;
-    Vector xy, z, root, scratch;
-};
-
-class Filler {
-   public:
-    Filler(const RowSet& rows, const Transform& t) : rows_(rows), t_(t), p_(rows.p()) {
-        Index k = 0;
-        for (const GroupRows& g : rows.groups) offsets_.push_back(k), k += g.k();
-        width_ = k;
-        block_.xy.resize(kBlockRows * (p_ + 1));
-        block_.z.resize(kBlockRows * k);
-        block_.root.resize(kBlockRows);
-        block_.scratch.resize(kBlockRows * (p_ + 1));
-    }
-
-    const Block& fill(Index start, Index stop, bool fixed, bool random) {
-        const Index m = block_.rows = stop - start;
-        double* root = block_.root.data();
-        if (rows_.weights)
-            for (Index i = 0; i < m; ++i) root[i] = std::sqrt(rows_.weights[start + i]);
-        fill_response(start, m, fixed);
-        if (random) fill_random(start, stop);
-        if (rows_.weights) {
-            for (Index c = fixed ? 0 : p_; c <= p_; ++c) {
-                double* x = &block_.xy[c * kBlockRows];
-                for (Index i = 0; i < m; ++i) x[i] *= root[i];
-            }
-            if (random)
-                for (Index i = 0; i < m; ++i)
-                    for (Index c = 0; c < width_; ++c) block_.z[i * width_ + c] *= root[i];
-        }
-        return block_;
-    }
-    Index offset(std::size_t g) const { return offsets_[g]; }
-    Index width() const { return width_; }
-
-   private:
-    void fill_response(Index start, Index m, bool fixed) {
-        const bool pilot = std::any_of(t_.delta0.begin(), t_.delta0.end(),
-                                       [](double d) { return d != 0; });
-        double* y = &block_.xy[p_ * kBlockRows];
-        for (Index i = 0; i < m; ++i) y[i] = rows_.y[start + i];
-        if (rows_.offset)
-            for (Index i = 0; i < m; ++i) y[i] -= rows_.offset[start + i];
-        for (Index i = 0; i < m; ++i) y[i] -= t_.y0;
-        if (!fixed && !pilot) return;
-        for (Index c = 0; c < p_; ++c) {
-            double* x = &block_.xy[c * kBlockRows];
-            rows_.fixed[c].fill(start, start + m, x);
-            const double shift = t_.xshift[c], inverse = 1 / t_.xscale[c];
-            if (shift != 0 || inverse != 1)
-                for (Index i = 0; i < m; ++i) x[i] = (x[i] - shift) * inverse;
-        }
-        if (!t_.mix.empty()) apply_mix(m);
-        for (Index c = 0; c < p_; ++c)
-            if (pilot && t_.delta0[c] != 0)
-                axpy(-t_.delta0[c], &block_.xy[c * kBlockRows], y, m);
-    }
-
-    void apply_mix(Index m) {
-        std::copy(block_.xy.begin(), block_.xy.begin() + p_ * kBlockRows, block_.scratch.begin());
-        for (Index c = 0; c < p_; ++c) {
-            double* out = &block_.xy[c * kBlockRows];
-            std::fill(out, out + m, 0.0);
-            for (Index r = 0; r <= c; ++r)
-                axpy(t_.mix[r + c * p_], &block_.scratch[r * kBlockRows], out, m);
-        }
-    }
-
-    void fill_random(Index start, Index stop) {
-        for (std::size_t g = 0; g < rows_.groups.size(); ++g) {
-            const Columns& columns = rows_.groups[g].columns;
-            for (std::size_t c = 0; c < columns.size(); ++c) {
-                double* z = &block_.z[offsets_[g] + static_cast<Index>(c)];
-                columns[c].fill(start, stop, z, width_);
-                const double shift = t_.zshift[g][c], inverse = 1 / t_.zscale[g][c];
-                if (shift != 0 || inverse != 1)
-                    for (Index i = 0; i < stop - start; ++i)
-                        z[i * width_] = (z[i * width_] - shift) * inverse;
-            }
-        }
-    }
-
-    const RowSet& rows_;
-    const Transform& t_;
-    Index p_, width_ = 0;
-    std::vector<Index> offsets_;
-    Block block_;
-};
-
 void add_outer(const Block& block, Index p, Index from, double* D) {
     for (Index c = from; c <= p; ++c)
         for (Index r = 0; r <= c; ++r)
             D[r + c * (p + 1)] +=
-                dot(&block.xy[r * kBlockRows], &block.xy[c * kBlockRows], block.rows);
+                dot(&block.xy[r * block.stride], &block.xy[c * block.stride], block.rows);
 }
 
 void mirror_upper(double* D, Index m) {
@@ -129,7 +38,7 @@ void add_group(const Block& block, Index start, const GroupRows& rows, Index off
         }
         double* C = &out.C[j * k * (p + 1)];
         for (Index c = from; c <= p; ++c) {
-            const double x = block.xy[i + c * kBlockRows];
+            const double x = block.xy[i + c * block.stride];
             for (Index a = 0; a < k; ++a) C[a + c * k] += z[a] * x;
         }
     }
@@ -363,24 +272,6 @@ Products accumulate(const RowSet& rows, const Transform& transform) {
         }
     }
     mirror_upper(out.D.data(), w);
-    return out;
-}
-
-Products replace_response(const Products& products, const RowSet& rows) {
-    Products out = products;
-    const Index n = rows.n, p = out.p, w = p + 1;
-    choose_pilot(rows, out.transform);
-    for (Index c = 0; c <= p; ++c) out.D[c + p * w] = 0;
-    for (GroupProducts& g : out.groups)
-        for (Index j = 0; j < g.levels; ++j)
-            std::fill_n(&g.C[(j * w + p) * g.k], g.k, 0.0);
-    Filler filler(rows, out.transform);
-    for (Index start = 0; start < n; start += kBlockRows) {
-        const Block& block = filler.fill(start, std::min(n, start + kBlockRows), true, true);
-        add_outer(block, p, p, out.D.data());
-        add_groups(block, start, rows, filler, p, false, out.groups);
-    }
-    for (Index c = 0; c < p; ++c) out.D[p + c * w] = out.D[c + p * w];
     return out;
 }
 

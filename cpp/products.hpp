@@ -52,9 +52,6 @@ void choose_pilot(const RowSet& rows, Transform& transform);
 
 Products accumulate(const RowSet& rows, const Transform& transform);
 
-// The same products with another response (rows.y): only y's blocks are computed anew.
-Products replace_response(const Products& products, const RowSet& rows);
-
 // Sum of two sets of products with the same transform and the same levels.
 Products merge(const Products& a, const Products& b);
 

@@ -4,28 +4,81 @@
 
 namespace pp {
 
+namespace {
+
+// One grouping factor with few patterns: nothing is copied, nothing is factored that y is not in.
+class PatternRefits {
+   public:
+    PatternRefits(Plan& plan, const ResponseMoments& moments)
+        : work_(plan.with(std::make_shared<Products>(plan.products()))),
+          moments_(moments),
+          identity_(identity_basis(plan.layout())),
+          A_(plan.products().p * plan.products().p),
+          pilot_(plan.products().p) {
+        fixed_basis(plan.products().transform, plan.products().p, A_.data(), pilot_.data());
+    }
+
+    // theta (user's coordinates), beta, sigma and value to the row of the result.
+    bool run(const NewtonOptions& options, double* theta, double* beta, double& sigma,
+             double& value) {
+        const Index p = static_cast<Index>(pilot_.size());
+        work_->patterns()->set_response(moments_.Zy[0].data(), moments_.Dy.data());
+        const Minimum m =
+            work_->minimise_scaled(work_->moment_start(moments_.Zy, moments_.rss()), options);
+        if (m.outcome == Outcome::failed || m.outcome == Outcome::unbounded) return false;
+        work_->evaluate_scaled(identity_, m.theta.data(), kGradient, last_);
+        if (last_.status != Status::ok) return false;
+        const Vector user = work_->to_user(m.theta);
+        std::copy(user.begin(), user.end(), theta);
+        const Vector& b = work_->patterns()->beta();
+        std::fill_n(beta, p, 0.0);
+        for (Index c = 0; c < p; ++c) axpy(b[c] + moments_.delta0[c], &A_[c * p], beta, p);
+        for (Index r : work_->products().transform.constant) beta[r] += moments_.y0;
+        sigma = std::sqrt(last_.scale);
+        value = last_.value;
+        return m.outcome == Outcome::converged && m.kkt;
+    }
+
+   private:
+    std::unique_ptr<Plan> work_;
+    const ResponseMoments& moments_;
+    Basis identity_;
+    Vector A_, pilot_;
+    Evaluation last_;
+};
+
+}  // namespace
+
 RefitResult refit_many(Plan& plan, const RowSet& rows, const double* y, Index responses,
                        const Vector& start, const NewtonOptions& options) {
     RefitResult out;
     const Index K = plan.layout().size, p = plan.products().p;
-    out.theta.resize(responses * K);
-    out.beta.resize(responses * p);
-    out.sigma.resize(responses);
-    out.value.resize(responses);
-    out.converged.resize(responses);
-    RowSet view = rows;
+    out.theta.assign(responses * K, NAN);
+    out.beta.assign(responses * p, NAN);
+    out.sigma.assign(responses, NAN);
+    out.value.assign(responses, NAN);
+    out.converged.assign(responses, 0);
+    ResponseMoments moments(rows, plan.products());
+    std::unique_ptr<PatternRefits> fast;
+    if (plan.patterns()) fast = std::make_unique<PatternRefits>(plan, moments);
     for (Index r = 0; r < responses; ++r) {
-        view.y = y + r * rows.n;
-        Plan one(std::make_shared<Products>(replace_response(plan.products(), view)),
-                 plan.layout(), plan.criterion().reml, plan.intercepts());
-        const Minimum m = one.minimise(&start, options);
-        const Vector theta = one.to_user(m.theta);
-        const Solution s = one.solve(theta);
-        std::copy(theta.begin(), theta.end(), &out.theta[r * K]);
-        std::copy(s.beta.begin(), s.beta.end(), &out.beta[r * p]);
-        out.sigma[r] = s.ok ? std::sqrt(s.scale) : NAN;
-        out.value[r] = s.ok ? s.value : NAN;
-        out.converged[r] = s.ok && m.outcome == Outcome::converged && m.kkt;
+        moments.compute(y + r * rows.n);
+        double *theta = &out.theta[r * K], *beta = p ? &out.beta[r * p] : nullptr;
+        if (fast) {
+            out.converged[r] = fast->run(options, theta, beta, out.sigma[r], out.value[r]);
+            continue;
+        }
+        const auto one = plan.with(std::make_shared<Products>(moments.replaced()));
+        const Minimum m = one->reminimise(start, options);
+        if (m.outcome == Outcome::failed || m.outcome == Outcome::unbounded) continue;
+        const Vector user = one->to_user(m.theta);
+        const Solution s = one->solve(user);
+        if (!s.ok) continue;
+        std::copy(user.begin(), user.end(), theta);
+        std::copy(s.beta.begin(), s.beta.end(), beta);
+        out.sigma[r] = std::sqrt(s.scale);
+        out.value[r] = s.value;
+        out.converged[r] = m.outcome == Outcome::converged && m.kkt;
     }
     return out;
 }

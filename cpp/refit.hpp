@@ -2,6 +2,7 @@
 #pragma once
 
 #include "plan.hpp"
+#include "response.hpp"
 
 namespace pp {
 

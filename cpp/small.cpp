@@ -120,6 +120,15 @@ bool symmetric_eigen(double* a, Index n, double* w) {
 }
 
 bool invert(const double* a, Index n, double* out) {
+    if (n == 2) {
+        const double det = a[0] * a[3] - a[1] * a[2];
+        if (!(std::fabs(det) > 0)) return false;
+        out[0] = a[3] / det;
+        out[1] = -a[1] / det;
+        out[2] = -a[2] / det;
+        out[3] = a[0] / det;
+        return true;
+    }
     std::vector<double> w(a, a + n * n);
     for (Index i = 0; i < n * n; ++i) out[i] = i % (n + 1) == 0 ? 1 : 0;
     for (Index c = 0; c < n; ++c) {

@@ -8,6 +8,7 @@ namespace pp {
 
 namespace {
 
+constexpr double kLeastResidual = 1e-4;  // share of the total variance left to the residual
 constexpr double kFloor = 0.02;  // calibrated: share of the largest eigenvalue kept at the start
 
 // One unknown: an element (a, b) of a term's covariance matrix, in the columns of its group.
@@ -20,7 +21,6 @@ struct GroupMoments {
     Vector D;      // levels x (k x p)
     Vector P;      // sum_j D_j (x) D_j: [(a, x), (b, y)]
     Vector trace;  // sum_j G~_jj, k x k
-    Vector ss;     // sum_j s_j s_j', k x k
 };
 
 // M[a, b, c, d] = sum over pairs of levels of G~[a, c] G~[b, d].
@@ -71,14 +71,13 @@ class Pairing {
     Vector M_, DD_, block_;
 };
 
-GroupMoments moments(const GroupProducts& g, Index p, const Vector& L, const Vector& beta) {
+GroupMoments moments(const GroupProducts& g, Index p, const Vector& L) {
     GroupMoments out;
     const Index k = g.k, kp = k * p;
     out.D.resize(g.levels * kp);
     out.P.assign(kp * kp, 0.0);
     out.trace.assign(k * k, 0.0);
-    out.ss.assign(k * k, 0.0);
-    Vector row(p), s(k);
+    Vector row(p);
     for (Index j = 0; j < g.levels; ++j) {
         const double* C = &g.C[j * k * (p + 1)];
         double* D = &out.D[j * kp];
@@ -86,8 +85,6 @@ GroupMoments moments(const GroupProducts& g, Index p, const Vector& L, const Vec
             for (Index x = 0; x < p; ++x) row[x] = C[a + x * k];
             solve_lower(L.data(), p, p, row.data());
             for (Index x = 0; x < p; ++x) D[a + x * k] = row[x];
-            s[a] = C[a + p * k];
-            for (Index x = 0; x < p; ++x) s[a] -= C[a + x * k] * beta[x];
         }
         for (Index c = 0; c < kp; ++c) axpy(D[c], D, &out.P[c * kp], kp);
         for (Index b = 0; b < k; ++b)
@@ -95,25 +92,45 @@ GroupMoments moments(const GroupProducts& g, Index p, const Vector& L, const Vec
                 double v = g.G[(j * k + b) * k + a];
                 for (Index x = 0; x < p; ++x) v -= D[a + x * k] * D[b + x * k];
                 out.trace[a + b * k] += v;
-                out.ss[a + b * k] += s[a] * s[b];
             }
     }
     return out;
 }
 
-// Minimum-norm solution of a symmetric system after scaling to a unit diagonal.
-Vector solve_symmetric(Vector A, Vector r, Index n) {
-    Vector d(n), w(n), x(n, 0.0);
+std::vector<Unknown> list_unknowns(const Layout& layout) {
+    std::vector<Unknown> out;
+    for (const Term& t : layout.terms)
+        for (Index b = 0; b < t.k; ++b)
+            for (Index a = b; a < (t.diagonal ? b + 1 : t.k); ++a)
+                out.push_back({t.group, t.offset + a, t.offset + b});
+    return out;
+}
+
+// Minimum-norm inverse of a symmetric matrix after scaling to a unit diagonal.
+Vector invert_symmetric(Vector A, Index n) {
+    Vector d(n), w(n), out(n * n, 0.0);
     for (Index i = 0; i < n; ++i) d[i] = A[i + i * n] > 0 ? 1 / std::sqrt(A[i + i * n]) : 0;
     for (Index c = 0; c < n; ++c)
         for (Index i = 0; i < n; ++i) A[i + c * n] *= d[i] * d[c];
-    for (Index i = 0; i < n; ++i) r[i] *= d[i];
-    if (!symmetric_eigen(A.data(), n, w.data())) return x;
-    for (Index i = 0; i < n; ++i)
-        if (w[i] > 1e-10 * w[n - 1])
-            axpy(dot(&A[i * n], r.data(), n) / w[i], &A[i * n], x.data(), n);
-    for (Index i = 0; i < n; ++i) x[i] *= d[i];
-    return x;
+    if (!symmetric_eigen(A.data(), n, w.data())) return out;
+    for (Index i = 0; i < n; ++i) {
+        if (!(w[i] > 1e-10 * w[n - 1])) continue;
+        for (Index c = 0; c < n; ++c)
+            axpy(A[c + i * n] / w[i] * d[c], &A[i * n], &out[c * n], n);
+    }
+    for (Index c = 0; c < n; ++c)
+        for (Index i = 0; i < n; ++i) out[i + c * n] *= d[i];
+    return out;
+}
+
+// The lower factor of psi as theta, on the identity basis.
+void factor_plain(const Term& t, const Vector& psi, double* theta) {
+    Vector L(t.k * t.k);
+    cholesky_semidefinite(psi.data(), t.k, 1e-14, L.data());
+    Term own = t;
+    own.theta = 0;
+    for (Index c = 0; c < t.k; ++c)
+        for (Index r = c; r < t.k; ++r) theta[element(own, r, c)] = L[r + c * t.k];
 }
 
 // The nearest covariance matrix with eigenvalues in [kFloor * largest, 1e6], as theta.
@@ -131,16 +148,21 @@ void project(const Term& t, Vector psi, double* theta) {
         factor_term(own, identity, psi, theta);
         return;
     }
+    const auto inside = [&](double smallest, double largest) {
+        return smallest >= kFloor * std::max(largest, 1e-3) && largest <= 1e6;
+    };
+    if (k <= 2) {  // eigenvalues in closed form
+        const double half = 0.5 * (psi[0] + psi[k * k - 1]),
+                     spread = k == 1 ? 0 : std::hypot(0.5 * (psi[0] - psi[3]), psi[1]);
+        if (inside(half - spread, half + spread)) return factor_plain(t, psi, theta);
+    }
     Vector E = psi, w(k), fixed(k * k, 0.0);
     if (!symmetric_eigen(E.data(), k, w.data())) {
         factor_term(t, identity, identity, theta);
         return;
     }
     const double top = std::max(w[k - 1], 1e-3);
-    if (w[0] >= kFloor * top && w[k - 1] <= 1e6) {  // inside: leave it to the last bit
-        factor_term(t, identity, psi, theta);
-        return;
-    }
+    if (inside(w[0], w[k - 1])) return factor_plain(t, psi, theta);  // to the last bit
     for (Index i = 0; i < k; ++i) {
         const double v = std::min(std::max(w[i], kFloor * top), 1e6);
         for (Index c = 0; c < k; ++c) axpy(v * E[c + i * k], &E[i * k], &fixed[c * k], k);
@@ -150,29 +172,23 @@ void project(const Term& t, Vector psi, double* theta) {
 
 }  // namespace
 
-Vector Plan::moment_start() const {
+// The moment equations' matrix does not depend on y: its inverse is kept.
+const MomentEquations& Plan::moment_equations() {
+    if (moments_) return *moments_;
+    auto out = std::make_shared<MomentEquations>();
     const Products& P = *products_;
     const Index p = P.p, w = p + 1, n = P.n;
-    Vector theta(layout_.size, 0.0);
-    for (const Term& t : layout_.terms)
-        for (Index c = 0; c < t.k; ++c) theta[element(t, c, c)] = 1;
-    Vector L(p * p, 0.0), beta(p);
-    for (Index c = 0; c < p; ++c) std::copy_n(&P.D[c * w], p, &L[c * p]);
-    if (!cholesky(L.data(), p, p)) return theta;
-    for (Index c = 0; c < p; ++c) beta[c] = P.D[c + p * w];
-    solve_lower(L.data(), p, p, beta.data());
-    const double rss = P.D[w * w - 1] - dot(beta.data(), beta.data(), p);
-    solve_lower_transposed(L.data(), p, p, beta.data());
+    out->L.assign(p * p, 0.0);
+    for (Index c = 0; c < p; ++c) std::copy_n(&P.D[c * w], p, &out->L[c * p]);
+    out->usable = cholesky(out->L.data(), p, p);
+    moments_ = out;
+    if (!out->usable) return *moments_;
 
     std::vector<GroupMoments> m;
-    for (const GroupProducts& g : P.groups) m.push_back(moments(g, p, L, beta));
-    std::vector<Unknown> unknowns;
-    for (const Term& t : layout_.terms)
-        for (Index b = 0; b < t.k; ++b)
-            for (Index a = b; a < (t.diagonal ? b + 1 : t.k); ++a)
-                unknowns.push_back({t.group, t.offset + a, t.offset + b});
+    for (const GroupProducts& g : P.groups) m.push_back(moments(g, p, out->L));
+    const std::vector<Unknown> unknowns = list_unknowns(layout_);
     const Index K = static_cast<Index>(unknowns.size()), N = K + 1;
-    Vector A(N * N, 0.0), r(N, 0.0);
+    Vector A(N * N, 0.0);
     const auto fill = [&](Index g, Index h, const Pairing& M) {
         for (Index i = 0; i < K; ++i)
             for (Index j = 0; j < K; ++j) {
@@ -207,27 +223,77 @@ Vector Plan::moment_start() const {
     }
     for (Index i = 0; i < K; ++i) {
         const Unknown& x = unknowns[i];
-        const Index k = P.groups[x.group].k;
         const double twice = x.a == x.b ? 1 : 2;
-        A[i + K * N] = A[K + i * N] = twice * m[x.group].trace[x.a + x.b * k];
-        r[i] = twice * m[x.group].ss[x.a + x.b * k];
+        A[i + K * N] = A[K + i * N] =
+            twice * m[x.group].trace[x.a + x.b * P.groups[x.group].k];
     }
     A[K + K * N] = static_cast<double>(n - p);
-    r[K] = rss;
-    const Vector solution = solve_symmetric(A, r, N);
-    const double total = rss / static_cast<double>(std::max<Index>(n - p, 1));
-    double scale = solution[K];
-    if (!(scale > 0.05 * total)) scale = 0.05 * total;
-    if (!(scale > 0)) return theta;
-    std::size_t at = 0;
+    out->inverse = invert_symmetric(std::move(A), N);
+    return *moments_;
+}
+
+// From s_j = Z_j'W(y - X b) of every group and the residual sum of squares of least squares.
+Vector Plan::moment_start(const std::vector<Vector>& s, double rss) {
+    Vector theta(layout_.size, 0.0);
+    for (const Term& t : layout_.terms)
+        for (Index c = 0; c < t.k; ++c) theta[element(t, c, c)] = 1;
+    const MomentEquations& equations = moment_equations();
+    if (!equations.usable) return theta;
+    const Index K = static_cast<Index>(layout_.size), N = K + 1;
+    Vector r(N, 0.0), solution(N, 0.0);
+    Index at = 0;
     for (const Term& t : layout_.terms) {
-        Vector psi(t.k * t.k, 0.0);
+        const Index k = layout_.group_k[t.group];
+        const Vector& sg = s[t.group];
+        for (Index b = 0; b < t.k; ++b)
+            for (Index a = b; a < (t.diagonal ? b + 1 : t.k); ++a, ++at) {
+                double v = 0;
+                for (std::size_t j = 0; j < sg.size(); j += static_cast<std::size_t>(k))
+                    v += sg[j + t.offset + a] * sg[j + t.offset + b];
+                r[at] = a == b ? v : 2 * v;
+            }
+    }
+    r[K] = rss;
+    for (Index c = 0; c < N; ++c) axpy(r[c], &equations.inverse[c * N], solution.data(), N);
+    const Index freedom = std::max<Index>(products_->n - products_->p, 1);
+    const double least = kLeastResidual * rss / static_cast<double>(freedom);
+    const double scale = std::max(solution[K], least);
+    if (!(scale > 0)) return theta;
+    at = 0;
+    Vector psi;
+    for (const Term& t : layout_.terms) {
+        psi.assign(t.k * t.k, 0.0);
         for (Index b = 0; b < t.k; ++b)
             for (Index a = b; a < (t.diagonal ? b + 1 : t.k); ++a, ++at)
                 psi[a + b * t.k] = psi[b + a * t.k] = solution[at] / scale;
         project(t, psi, &theta[t.theta]);
     }
     return theta;
+}
+
+Vector Plan::moment_start() {
+    const Products& P = *products_;
+    const Index p = P.p, w = p + 1;
+    const MomentEquations& equations = moment_equations();
+    Vector beta(p);
+    double rss = P.D[w * w - 1];
+    if (equations.usable) {
+        for (Index c = 0; c < p; ++c) beta[c] = P.D[c + p * w];
+        solve_lower(equations.L.data(), p, p, beta.data());
+        rss -= dot(beta.data(), beta.data(), p);
+        solve_lower_transposed(equations.L.data(), p, p, beta.data());
+    }
+    std::vector<Vector> s;
+    for (const GroupProducts& g : P.groups) {
+        Vector sg(g.levels * g.k);
+        for (Index j = 0; j < g.levels; ++j) {
+            const double* C = &g.C[j * g.k * w];
+            std::copy_n(C + p * g.k, g.k, &sg[j * g.k]);
+            for (Index x = 0; x < p; ++x) axpy(-beta[x], C + x * g.k, &sg[j * g.k], g.k);
+        }
+        s.push_back(std::move(sg));
+    }
+    return moment_start(s, rss);
 }
 
 }  // namespace pp

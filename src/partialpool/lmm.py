@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LmmRecord", "Optimum", "fit", "problem", "refit", "refit_many", "refit_ml"]
 
-_SINGULAR = 1e-4  # inherited from lme4: a diagonal element of lambda below this is called zero
 _EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
 
 
@@ -171,19 +170,27 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
         raise DataError(f"refit(y): y[{row}] is {response[row]}; every value must be finite.")
     response.flags.writeable = False
     groups, native_rows = _native_rows(record)
-    rows = record.rows._replace(y=response)
-    native = _core.replace_response(record.products.native, native_rows, response)
+    old = problem(record)
+    start = record.control.start or record.solution.theta.tolist()
+    with old.dense_algebra():
+        native, plan, found, solved = old.native.refit(
+            native_rows, response, start, record.control.tolerance, record.control.max_evaluations
+        )
     stage = _stage(
         record,
-        rows=rows,
+        rows=record.rows._replace(y=response),
         products=products.CrossProducts(native, record.products.kept),
         groups=groups,
         native_rows=native_rows,
     )
-    start = [float(v) for v in record.solution.theta]
-    optimum, solution, workspace = _minimised(
-        stage, bool(record.spec.reml), record.control, start=start
-    )
+    workspace: dict[str, Any] = {"rows": (groups, native_rows)}
+    if found is None or _is_exact(stage):
+        optimum, solution = _degenerate(stage)
+    else:
+        optimum = optimize.record(found)
+        _require_optimum(optimum, stage.rows)
+        workspace["problem"] = new = old.with_response(stage.products, plan)
+        solution = new.solution(optimum.theta, solved)
     fitted = _record(stage, record.control, optimum, solution, workspace)
     _warn(fitted)
     return fitted
@@ -285,26 +292,31 @@ def _minimised(
     stage: Stage, reml: bool, control: Control, *, start: list[float] | None = None
 ) -> tuple[Optimum, Solution, dict[str, Any]]:
     """The optimum, its solution, and the work space worth keeping."""
+    workspace: dict[str, Any] = {"rows": (stage.groups, stage.native_rows)}
     if _is_exact(stage):
-        return (*_degenerate(stage, reml), {"rows": (stage.groups, stage.native_rows)})
+        return (*_degenerate(stage), workspace)
     found = Problem(
         stage.products, stage.layout, reml=reml, groups=stage.groups, threads=control.threads
     )
     optimum = optimize.minimize(found, control, start=start)
+    _require_optimum(optimum, stage.rows)
+    workspace["problem"] = found
+    return optimum, found.solve(optimum.theta), workspace
+
+
+def _require_optimum(optimum: Optimum, rows: Rows) -> None:
+    if optimum.message == optimize.UNBOUNDED:
+        raise ConvergenceError(
+            f"{optimum.message[0].upper()}{optimum.message[1:]}, so there is no optimum. Is the "
+            "response constant within the levels of a grouping factor "
+            f"({', '.join(g.name for g in rows.groups)})? Drop that term, or fit level means."
+        )
     if not math.isfinite(optimum.objective):
         raise ConvergenceError(
             "The objective could not be evaluated at the starting value "
             f"theta={optimum.theta.tolist()}: {optimum.message}. Are columns of the random part "
             "many orders of magnitude apart? Rescale them, or give Control(start=...)."
         )
-    if optimum.message == optimize.UNBOUNDED:
-        raise ConvergenceError(
-            f"{optimum.message[0].upper()}{optimum.message[1:]}, so there is no optimum. Is the "
-            "response constant within the levels of a grouping factor "
-            f"({', '.join(g.name for g in stage.rows.groups)})? Drop that term, or fit level means."
-        )
-    solution = found.solve(optimum.theta)
-    return optimum, solution, {"problem": found, "rows": (stage.groups, stage.native_rows)}
 
 
 def _is_exact(stage: Stage) -> bool:
@@ -313,7 +325,7 @@ def _is_exact(stage: Stage) -> bool:
     return math.sqrt(native.rss0 / stage.rows.nobs) <= _EXACT * native.response_size
 
 
-def _degenerate(stage: Stage, reml: bool) -> tuple[Optimum, Solution]:
+def _degenerate(stage: Stage) -> tuple[Optimum, Solution]:
     """Zero variances: least squares fits y exactly."""
     found = qr.factor(stage.rows)
     theta = np.zeros(stage.layout.size)
@@ -381,14 +393,9 @@ def _warn(record: LmmRecord) -> None:
             SingularFitWarning,
         )
         return
-    theta = record.solution.theta
-    if len(theta) and not (theta.min() < _SINGULAR):
-        return
-    singular = [
-        s.text
-        for s, factor in zip(record.layout.specs, record.layout.lambdas(theta), strict=True)
-        if factor.diagonal().min() < _SINGULAR
-    ]
+    # By rank, which does not depend on units; `is_singular` is lme4's rule on theta.
+    specs = record.layout.specs
+    singular = [s.text for s, r in zip(specs, optimum.rank, strict=True) if r < len(s.columns)]
     if singular:
         warn(
             f"Singular fit: in {', '.join(singular)} a variance is zero or a correlation is plus "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +30,7 @@ _ORDERS = {
 _SMALL = 48  # columns of the dense complement up to which our own kernels serve (cpp/lapack.hpp)
 _THREADED = 400  # from here on threads of the dense algebra pay (measured: 2 threads, potrf, potri)
 _ROWS = 8192
+_NOTHING = nullcontext()
 
 
 class Evaluation(NamedTuple):
@@ -143,9 +145,21 @@ class Problem:
         at = np.array(theta, dtype=np.float64)
         with self.dense_algebra():
             found = self.native.solve(at)
+        return self.solution(at, found)
+
+    def solution(self, theta: FloatArray, found: tuple[Any, ...] | None) -> Solution:
+        """The record of what the native solver found at theta."""
         if found is None:
-            raise PartialPoolError(f"The penalised least squares cannot be factored at theta={at}.")
-        return solution(at, found, self._place)
+            raise PartialPoolError(
+                f"The penalised least squares cannot be factored at theta={theta}."
+            )
+        return solution(theta, found, self._place)
+
+    def with_response(self, products: CrossProducts, native: _core.Plan) -> Problem:
+        """The same problem for another response, from its products and its native plan."""
+        new = copy(self)
+        new.products, new.native = products, native
+        return new
 
     def conditional_covariances(
         self, theta: Sequence[float] | FloatArray
@@ -231,20 +245,16 @@ class Problem:
         beside = np.where(at >= 0, z[:, at], 0.0)
         return np.ascontiguousarray((z - beside * shift) / scale)
 
-    @contextmanager
-    def dense_algebra(self) -> Iterator[None]:
+    def dense_algebra(self) -> AbstractContextManager[Any]:
         """LAPACK at hand, with the threads asked for, where the dense complement is large."""
         size = self.native.dense_size()
         if size <= _SMALL:
-            yield
-            return
+            return _NOTHING
         _load_lapack()
         threads = self._threads if self._threads is not None else (None if size >= _THREADED else 1)
         if threads is None:
-            yield
-            return
-        with _thread_controller().limit(limits=threads, user_api="blas"):
-            yield
+            return _NOTHING
+        return _thread_controller().limit(limits=threads, user_api="blas")  # type: ignore[no-any-return]
 
 
 def term_places(groups: list[GroupColumns]) -> list[tuple[int, int, int]]:
@@ -263,7 +273,7 @@ def native_plan(
     groups: list[GroupColumns],
     place: list[tuple[int, int, int]],
     reml: bool,
-) -> Any:
+) -> _core.Plan:
     """The native workspace."""
     terms = [(g, o, k, s.diagonal) for (g, o, k), s in zip(place, layout.specs, strict=True)]
     return _core.Plan(products, terms, reml, [g.intercepts for g in groups])

@@ -1,0 +1,111 @@
+#include "response.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pp {
+
+namespace {
+
+constexpr Index kKeptRows = 16 * kBlockRows;  // designs up to this size are filled once
+
+// The design alone: the filler then has nothing to take off a response.
+Transform without_pilot(Transform t) {
+    t.y0 = 0;
+    std::fill(t.delta0.begin(), t.delta0.end(), 0.0);
+    return t;
+}
+
+}  // namespace
+
+ResponseMoments::ResponseMoments(const RowSet& rows, const Products& products)
+    : delta0(products.p),
+      Dy(products.p + 1),
+      rows_(rows),
+      products_(products),
+      p_(products.p),
+      w_(p_ + 1),
+      L_(p_ * p_),
+      filler_(rows_, without_pilot(products.transform)),
+      y_(std::min(rows.n, kBlockRows)) {
+    rows_.y = nullptr;
+    for (Index c = 0; c < p_; ++c) std::copy_n(&products.D[c * w_], p_, &L_[c * p_]);
+    cholesky(L_.data(), p_, p_);
+    for (const GroupProducts& g : products.groups) Zy.emplace_back(g.levels * g.k);
+    if (rows_.n > kKeptRows) return;
+    for (Index start = 0; start < rows_.n; start += kBlockRows)
+        kept_.push_back(filler_.fill(start, std::min(rows_.n, start + kBlockRows), true, true));
+}
+
+const Block& ResponseMoments::block(Index start) {
+    if (!kept_.empty()) return kept_[static_cast<std::size_t>(start / kBlockRows)];
+    return filler_.fill(start, std::min(rows_.n, start + kBlockRows), true, true);
+}
+
+void ResponseMoments::response(const double* y, Index start, Index rows, double* out) const {
+    for (Index i = 0; i < rows; ++i) out[i] = y[start + i];
+    if (rows_.offset)
+        for (Index i = 0; i < rows; ++i) out[i] -= rows_.offset[start + i];
+    for (Index i = 0; i < rows; ++i) out[i] -= y0;
+    if (rows_.weights)
+        for (Index i = 0; i < rows; ++i) out[i] *= std::sqrt(rows_.weights[start + i]);
+}
+
+void ResponseMoments::compute(const double* y) {
+    const Index n = rows_.n;
+    y0 = 0;
+    y_size = 0;
+    double sum = 0;
+    const double first = y[0] - (rows_.offset ? rows_.offset[0] : 0);
+    for (Index i = 0; i < n; ++i) {
+        const double v = y[i] - (rows_.offset ? rows_.offset[i] : 0);
+        sum += v - first;
+        y_size = std::max(y_size, std::fabs(v) * (rows_.weights ? std::sqrt(rows_.weights[i]) : 1));
+    }
+    if (!products_.transform.constant.empty()) y0 = first + sum / static_cast<double>(n);
+    // Least squares, from X'Wy of the centred response ...
+    std::fill(delta0.begin(), delta0.end(), 0.0);
+    for (Index start = 0; start < n; start += kBlockRows) {
+        const Block& b = block(start);
+        response(y, start, b.rows, y_.data());
+        for (Index c = 0; c < p_; ++c) delta0[c] += dot(&b.xy[c * b.stride], y_.data(), b.rows);
+    }
+    solve_lower(L_.data(), p_, p_, delta0.data());
+    solve_lower_transposed(L_.data(), p_, p_, delta0.data());
+    // ... and the moments of what it leaves.
+    std::fill(Dy.begin(), Dy.end(), 0.0);
+    for (Vector& z : Zy) std::fill(z.begin(), z.end(), 0.0);
+    const Index width = filler_.width();
+    for (Index start = 0; start < n; start += kBlockRows) {
+        const Block& b = block(start);
+        if (n > kBlockRows) response(y, start, b.rows, y_.data());
+        for (Index c = 0; c < p_; ++c) axpy(-delta0[c], &b.xy[c * b.stride], y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c) Dy[c] += dot(&b.xy[c * b.stride], y_.data(), b.rows);
+        Dy[p_] += dot(y_.data(), y_.data(), b.rows);
+        for (std::size_t g = 0; g < Zy.size(); ++g) {
+            const Index k = products_.groups[g].k, offset = filler_.offset(g);
+            const std::int32_t* codes = rows_.groups[g].codes + start;
+            double* out = Zy[g].data();
+            for (Index i = 0; i < b.rows; ++i) {
+                const double* z = &b.z[i * width + offset];
+                for (Index a = 0; a < k; ++a) out[codes[i] * k + a] += z[a] * y_[i];
+            }
+        }
+    }
+}
+
+Products ResponseMoments::replaced() const {
+    Products out = products_;
+    out.transform.y0 = y0;
+    out.transform.y_size = y_size;
+    out.transform.delta0 = delta0;
+    for (Index c = 0; c < w_; ++c) out.D[c + p_ * w_] = out.D[p_ + c * w_] = Dy[c];
+    for (std::size_t g = 0; g < Zy.size(); ++g) {
+        const Index k = out.groups[g].k;
+        for (Index j = 0; j < out.groups[g].levels; ++j)
+            std::copy_n(&Zy[g][j * k], k, &out.groups[g].C[(j * w_ + p_) * k]);
+    }
+    return out;
+}
+
+}  // namespace pp

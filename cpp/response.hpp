@@ -1,0 +1,39 @@
+// Another response on the same rows: only y's blocks are computed anew.
+#pragma once
+
+#include "filler.hpp"
+
+namespace pp {
+
+class ResponseMoments {
+   public:
+    // `rows` and `products` must outlive this; rows.y is not looked at.
+    ResponseMoments(const RowSet& rows, const Products& products);
+
+    void compute(const double* y);
+
+    // The products with the response of the last compute().
+    Products replaced() const;
+
+    // Of the last response, after the least-squares fit has been taken off: y0 and delta0 of the
+    // transform, [X y]'Wy, and Z_j'Wy of each group (levels x k).
+    double y0 = 0, y_size = 0;
+    Vector delta0, Dy;
+    std::vector<Vector> Zy;
+    // Residual sum of squares of that fit.
+    double rss() const { return Dy.back(); }
+
+   private:
+    const Block& block(Index start);
+    void response(const double* y, Index start, Index rows, double* out) const;
+
+    RowSet rows_;
+    const Products& products_;
+    Index p_, w_;
+    Vector L_;  // Cholesky factor of X'WX
+    Filler filler_;
+    std::vector<Block> kept_;  // the blocks of a small design, filled once
+    Vector y_;
+};
+
+}  // namespace pp
