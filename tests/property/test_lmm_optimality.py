@@ -98,14 +98,16 @@ def test_the_optimum_does_not_depend_on_the_start(seed):
 def test_most_of_these_sets_are_singular_and_few_evaluations_are_needed():
     models = [pp.lmer(*near_singular(seed)) for seed in range(SETS)]
     assert sum(model.is_singular for model in models) > SETS // 2
+    # 13 to 14 measured for one descent on such data; a fit that ends on the boundary is looked at
+    # from three other starts.
     evaluations = sorted(model.optimum.evaluations for model in models)
-    assert evaluations[SETS // 2] <= 20  # 13 to 14 measured for this method on such data
-    assert evaluations[-1] <= 60
+    assert evaluations[SETS // 2] <= 4 * 20
+    assert evaluations[-1] <= 4 * 60
 
 
 TWO_MINIMA = 87
 """BFGS from 60 random points ends 21 times at 130.4584, on the boundary, and 39 times at 131.0386;
-from the moments it ends at the second, as the fit does."""
+from the moments it ends at the second."""
 
 
 @pytest.mark.filterwarnings("ignore::partialpool.SingularFitWarning")
@@ -118,6 +120,7 @@ def test_the_fit_of_every_random_design_is_at_a_certified_optimum(seed):
     assert model.optimum.kkt
     assert model.optimum.evaluations <= 100
     objective = pp.objective(design.formula, design.frame, **design.options)
-    start = objective.theta0 if seed == TWO_MINIMA else design.thetas[0]
-    found = minimize(objective.value, start, jac=objective.gradient, method="BFGS")
+    found = minimize(objective.value, design.thetas[0], jac=objective.gradient, method="BFGS")
     assert found.fun >= model.objective - LOWER
+    if seed == TWO_MINIMA:
+        assert model.objective < 130.4585
