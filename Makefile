@@ -93,10 +93,11 @@ sanitize: $(STAMPS)/tools $(STAMPS)/package $(STAMPS)/test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --no-deps --upgrade --target build/sanitize/site \
 	  --config-settings=build-dir=build/sanitize/cmake \
 	  --config-settings=cmake.define.PARTIALPOOL_SANITIZE=ON \
-	  --config-settings=install.strip=false $(LOCAL)
+	  --config-settings=cmake.build-type=RelWithDebInfo --config-settings=install.strip=false \
+	  $(LOCAL)
 	@LD_PRELOAD="$$($${CXX:-c++} -print-file-name=libasan.so) $$($${CXX:-c++} -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=build/sanitize/site \
-	  $(PYTEST) -q tests/twin
+	  $(PYTEST) -q --capture=sys tests/twin
 
 # The native module inside src/, for work with PYTHONPATH=src.
 dev: $(STAMPS)/tools
