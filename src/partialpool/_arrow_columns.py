@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
 from ._columns import (
     FactorData,
     Kind,
@@ -17,13 +16,11 @@ from ._columns import (
     not_numeric,
     with_missing,
 )
+from ._core import factorize_arrow
 from ._errors import DataError
 from ._types import BoolArray, FloatArray
 
 __all__ = ["arrow_factor", "arrow_kind", "arrow_numeric", "text_factor"]
-
-# (codes, sorted levels, whether some are missing) from the buffers of a text array.
-factorize_arrow = getattr(_core, "factorize_arrow", None)
 
 # Up to this length our own hash table beats dictionary_encode(), which costs 10 us before its first
 # row (calibrated on a 2-core EPYC).
@@ -97,11 +94,14 @@ def arrow_factor(array: Any, name: str) -> FactorData:
 def text_factor(array: Any) -> FactorData:
     """Sorted factorisation of an Arrow array of text."""
     array = _one_chunk(array)
-    if factorize_arrow is not None and len(array) <= _LARGE:
+    if len(array) <= _LARGE:
         buffers = array.buffers()
         if len(buffers) == 3:  # not a string view
             wide = str(array.type) == "large_string"
-            codes, levels, some = factorize_arrow(*buffers, array.offset, len(array), wide)
+            validity, offsets, data = buffers
+            codes, levels, some = factorize_arrow(
+                validity, offsets, data, array.offset, len(array), wide
+            )
             return FactorData(codes, levels, some, True)
     array = array.dictionary_encode()
     found = array.dictionary.to_pylist()

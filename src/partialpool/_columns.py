@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
+from ._core import factorize_list
 from ._errors import DataError
 from ._types import BoolArray, FloatArray, IntArray
 
@@ -42,9 +42,6 @@ _KINDS: dict[str, Kind] = {
     "m": "datetime",
     "c": "complex",
 }
-
-# (codes, sorted levels, whether some are missing) of a list of str and None; None for any other.
-factorize_list = getattr(_core, "factorize_list", None)
 
 _INT64_MAX = np.iinfo(np.int64).max
 
@@ -160,7 +157,7 @@ def factor_of_floats(array: npt.NDArray[Any], name: str) -> FactorData:
 
 def factor_of_objects(values: list[Any], name: str) -> FactorData:
     """A list of Python objects as a factor; None, NaN, NA and NaT are missing."""
-    found = None if factorize_list is None else factorize_list(values)
+    found = factorize_list(values)  # None unless all are str or None
     if found is not None and len(found[1]):
         codes, levels, some = found
         return FactorData(codes, levels, some, True)
