@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..estimates import SINGULAR
 from ..ols import OlsRecord
 from . import quantities
 from .structure import Note
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["loud", "many_correlations", "quiet", "singular", "why_left_out"]
 
-_SMALL = 1e-4  # inherited from lme4: a diagonal of the relative factor below this is singular
 _SAME = 1e-6  # derived: eigenvalues of a correlation matrix below this are rounding of zero
 
 
@@ -80,7 +80,7 @@ def _singular_term(term: VarianceBlock) -> str:
     """What is degenerate in one term, and what that means; empty if nothing is."""
     factor = term.factor
     k = len(term.columns)
-    if k == 0 or float(np.min(np.diag(factor))) >= _SMALL:
+    if k == 0 or float(np.min(np.diag(factor))) >= SINGULAR:
         return ""
     sizes = np.sqrt(np.sum(factor**2, axis=1))
     head = f"Singular fit: in {term.text} the "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from .. import estimates, varcorr
+from .. import diagnostics, estimates, varcorr
 from .._types import FloatArray
 from ..ols import OlsRecord
 
@@ -19,7 +19,6 @@ __all__ = [
     "VarianceBlock",
     "criteria",
     "dropped_columns",
-    "group_sizes",
     "residual_quantiles",
     "rows_used",
     "variance_blocks",
@@ -85,12 +84,6 @@ def criteria(record: Record) -> dict[str, Any]:
     return out
 
 
-def group_sizes(record: LmmRecord) -> dict[str, int]:
-    """Levels of each grouping factor, in the order of the terms."""
-    groups = (record.rows.groups[t.group] for t in record.rows.terms)
-    return {g.name: len(g.levels) for g in groups}
-
-
 def rows_used(record: Record) -> tuple[int, int | None]:
     """Rows used, and rows of the data (None when no longer known)."""
     nobs = int(record.rows.nobs)
@@ -102,7 +95,7 @@ def rows_used(record: Record) -> tuple[int, int | None]:
 def dropped_columns(record: Record) -> dict[str, tuple[str, ...]]:
     """Each dropped column with the columns that it repeats."""
     kept = set(record.kept.tolist())
-    aliases = dict(getattr(record, "aliases", ()))
+    aliases = dict(record.aliases)
     return {
         name: tuple(record.names[i] for i in aliases.get(j, ()))
         for j, name in enumerate(record.names)
@@ -112,8 +105,8 @@ def dropped_columns(record: Record) -> dict[str, tuple[str, ...]]:
 
 def residual_quantiles(record: Record) -> tuple[float, ...]:
     """Minimum, quartiles, maximum: scaled residuals of a mixed model, weighted ones of ``lm``."""
-    from ..diagnostics import residuals
-
     with np.errstate(divide="ignore", invalid="ignore"):  # a perfect fit has sigma = 0
-        values = residuals(record, "pearson" if isinstance(record, OlsRecord) else "scaled")
+        values = diagnostics.residuals(
+            record, "pearson" if isinstance(record, OlsRecord) else "scaled"
+        )
         return tuple(np.quantile(values, (0.0, 0.25, 0.5, 0.75, 1.0)).tolist())

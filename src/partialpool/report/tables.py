@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import estimates
+from .. import effects, estimates
 from ..ols import OlsRecord
 from . import notes, quantities
 from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, p_values, signif_code
@@ -182,7 +182,7 @@ def criteria(record: LmmRecord) -> Block:
 def size(record: LmmRecord) -> Facts:
     """Observations, and levels of each grouping factor, most levels first."""
     nobs = int(record.rows.nobs)
-    levels = quantities.group_sizes(record)
+    levels = effects.ngroups(record)
     shown = "; ".join(f"{name}, {n}" for name, n in levels.items())
     items = (
         Fact("nobs", "Number of obs", str(nobs), nobs),
