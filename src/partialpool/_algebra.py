@@ -241,7 +241,11 @@ class _Reader:
         self.at += 1
         exponent = self._peek()
         digits = exponent.text
-        if exponent.kind != "number" or not digits.isdecimal() or not 1 <= float(digits) <= 10:
+        if (
+            exponent.kind != "number"
+            or not digits.isdecimal()
+            or not 1 <= float(digits) <= _MAX_POWER
+        ):
             fail(
                 f"A power of terms needs a whole number from 1 to {_MAX_POWER} here; a power of a "
                 "column is written I(x^2).",

@@ -86,7 +86,7 @@ class ArgumentReader:
             return Contrast(kind, position=value - 1)
         return Contrast(kind, base=value)
 
-    def _options(self, name: str, token: Token) -> dict[str, Any]:
+    def _options(self, name: str) -> dict[str, Any]:
         """The arguments after the first, up to the closing parenthesis."""
         parameters = SPECIAL[name]
         options: dict[str, Any] = {}

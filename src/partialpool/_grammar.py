@@ -262,12 +262,12 @@ class ExpressionParser(ArgumentReader):
             self._cbind(token)
             return False
         if name in ("C", "factor", "as.factor"):
-            self._categorical(name, token)
+            self._categorical(name)
             return False
         constant = self._expression()
         if constant:
             fail(f"{name}() needs a column of the data.", self.formula, token.position)
-        options = self._options(name, token)
+        options = self._options(name)
         try:
             checked = check(name, options)
         except FormulaError as error:
@@ -292,7 +292,7 @@ class ExpressionParser(ArgumentReader):
             )
         self.steps.append(Step("cbind", tuple(labels), 2))
 
-    def _categorical(self, name: str, token: Token) -> None:
+    def _categorical(self, name: str) -> None:
         column = self._next()
         contrast: Contrast | None = None
         if column.kind != "name" or self._peek().text not in (",", ")"):

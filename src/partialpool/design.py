@@ -27,7 +27,7 @@ from .reader import Reader
 from .schema import GroupSchema, Plan, Rows, Schema, TermSchema, columns, plan_of
 from .table import Table
 
-__all__ = ["Design", "Rows", "Schema", "Spec", "build", "dense", "rebuild", "with_terms"]
+__all__ = ["Design", "Rows", "Schema", "Spec", "build", "dense", "rebuild"]
 
 # X'X of more columns than this would take 3 GB (p^2 doubles); a factor of so many levels belongs
 # in a random-effects term.
@@ -127,11 +127,6 @@ def dense(rows: Rows, start: int = 0, stop: int | None = None) -> FloatArray:
             code = codes[start:stop]
             out[:, j] *= np.where(code < 0, np.nan, table[code])
     return out
-
-
-def with_terms(rows: Rows, terms: tuple[RandomTerm, ...]) -> Rows:
-    """The same rows with other random-effects terms."""
-    return rows._replace(terms=terms)
 
 
 def _expand_dot(mf: ModelFormula, table: Table, weights: Any, offset: Any) -> ModelFormula:
@@ -251,7 +246,7 @@ def _assemble(read: Reader, plan: Plan, asked: Mapping[str, Contrast]) -> tuple[
             codes[key], pieces[key] = _categorical(read, piece, asked)
             continue
         values[key] = _split(read.result(piece))
-        pieces[key] = Basis(expressions.column_names(piece, read.states.get(key)))
+        pieces[key] = Basis(expressions.column_names(piece))
     _check_width(plan, pieces)
     recipes, constant = expand(plan.fixed, pieces)
     groups: dict[tuple[Expression, ...], int] = {}

@@ -209,7 +209,7 @@ def _run(
     return cast(FloatArray, stack[0])
 
 
-def column_names(expression: Expression, state: State = None) -> tuple[str, ...]:
+def column_names(expression: Expression) -> tuple[str, ...]:
     """Names of the columns of an expression: ``("poly(x, 2)[1]", "poly(x, 2)[2]")``."""
     last = expression.program.steps[-1]
     if expression.is_pair:

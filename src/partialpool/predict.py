@@ -310,7 +310,7 @@ def _without(rows: Rows, chosen: Chosen) -> Rows:
         )
         for term, use in zip(rows.terms, chosen, strict=True)
     )
-    return design.with_terms(rows, terms)
+    return rows._replace(terms=terms)
 
 
 def _check(new_levels: str, interval: str | None) -> None:

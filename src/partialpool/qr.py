@@ -118,7 +118,7 @@ def factor(rows: Rows) -> RowQR:
     beta[in_constant] += used[p] - center @ beta
     R = _upper(raw[:, kept])
     R = R * np.where(np.diag(R) < 0, -1.0, 1.0)[:, None]
-    aliases = _aliases(raw, S, one, kept, p) if k < p else ()
+    aliases = _aliases(raw, kept, p) if k < p else ()
     return RowQR(np.asarray(kept, dtype=np.int64), R, beta, rss, aliases, root)
 
 
@@ -237,9 +237,7 @@ def _inverse(R: FloatArray) -> FloatArray:
     return np.triu(inverse)
 
 
-def _aliases(
-    raw: FloatArray, S: FloatArray, one: FloatArray, kept: list[int], p: int
-) -> tuple[tuple[int, tuple[int, ...]], ...]:
+def _aliases(raw: FloatArray, kept: list[int], p: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
     """Each dropped column with the kept columns of which it is a combination."""
     norm = np.sqrt((raw[:, :p] ** 2).sum(axis=0))
     scale = np.where(norm > 0, norm, 1.0)

@@ -256,7 +256,7 @@ def _plain_column(value: Any, name: str) -> Any:
         if not mask.any():
             return np.asarray(value)
         if value.dtype.kind in "fiu":
-            return np.where(np.ma.getmaskarray(value), np.nan, np.asarray(value.data, float))
+            return np.where(mask, np.nan, np.asarray(value.data, float))
         return [None if m else v for v, m in zip(value.tolist(), mask.tolist(), strict=True)]
     if isinstance(value, np.ndarray):
         return value
