@@ -156,7 +156,7 @@ def summarise(turns: list[dict[str, Any]]) -> dict[str, Any]:
         "low": min(medians),
         "high": max(medians),
         "fits": sum(len(turn["wall"]) for turn in turns),
-        "processor": statistics.median(statistics.mean(turn["processor"]) for turn in turns),
+        "processor": statistics.median(statistics.median(turn["processor"]) for turn in turns),
         "load": processor / wall,
         "once": False,
         **{key: turns[0][key] for key in ("responses", "check") if key in turns[0]},
