@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from ._bases import MAX_COLUMNS
 from ._functions import SPECIAL
 from ._tokens import Token, fail, label
+from ._types import Contrast
 
-__all__ = ["ArgumentReader", "Contrast"]
-
-
-class Contrast(NamedTuple):
-    """How `C(x, ...)` wants its factor coded.
-
-    Attributes
-    ----------
-    kind : "treatment", "sum", "helmert" or "poly"
-    base : str, int, float, bool or None
-        The base level by its value: ``Treatment('r')``.
-    position : int or None
-        The base level by its place, counted from 0: 1 for ``contr.treatment(base=2)``.
-    """
-
-    kind: str
-    base: str | int | float | bool | None = None
-    position: int | None = None
+__all__ = ["ArgumentReader"]
 
 
 _TRUE = frozenset({"True", "TRUE"})

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._arguments import ArgumentReader, Contrast
+from ._arguments import ArgumentReader
 from ._bases import MULTIPLE, check
 from ._errors import FormulaError
 from ._functions import ELEMENTWISE, OPERATORS, PRECEDENCE, R_ONLY, SPECIAL, suggest
 from ._tokens import Token, fail, label, render
+from ._types import Contrast
 
 __all__ = ["ExpressionParser", "Program", "Step"]
 

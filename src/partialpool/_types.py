@@ -7,7 +7,16 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BoolArray", "Column", "FloatArray", "Group", "IntArray", "RandomTerm", "TermSpec"]
+__all__ = [
+    "BoolArray",
+    "Column",
+    "Contrast",
+    "FloatArray",
+    "Group",
+    "IntArray",
+    "RandomTerm",
+    "TermSpec",
+]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int32]
@@ -32,6 +41,34 @@ class Column(NamedTuple):
     name: str
     numeric: tuple[FloatArray, ...]
     lookups: tuple[tuple[IntArray, FloatArray], ...]
+
+
+class Contrast(NamedTuple):
+    """How a factor is coded where it is not coded by one dummy a level.
+
+    Attributes
+    ----------
+    kind : str
+        ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"`` or ``"matrix"``.
+    base : str, int, float, bool or None
+        The reference level of treatment contrasts by its value, ``Treatment('r')``; None for the
+        first.
+    position : int, optional
+        The same by its place, counted from 0: 1 for ``contr.treatment(base=2)``.
+    matrix : tuple of tuple of float, optional
+        For ``"matrix"``: a row a level, a column a contrast.
+    names : tuple of str, optional
+        Names of the matrix' columns; ``"1", "2", ...`` when left out.
+    labels : tuple, optional
+        The level of each row of the matrix; None for level order.
+    """
+
+    kind: str = "treatment"
+    base: Any = None
+    position: int | None = None
+    matrix: tuple[tuple[float, ...], ...] | None = None
+    names: tuple[str, ...] | None = None
+    labels: tuple[Any, ...] | None = None
 
 
 class TermSpec(NamedTuple):

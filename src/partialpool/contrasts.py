@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._errors import DataError, SpecificationError
-from ._types import FloatArray
+from ._types import Contrast, FloatArray
 
 __all__ = ["TREATMENT", "Categorical", "Coding", "Contrast", "code", "read_contrast"]
 
@@ -19,33 +19,6 @@ KINDS = ("treatment", "sum", "helmert", "poly")
 # Orthogonal polynomials of higher degree than this have lost their digits (inherited from R's
 # contr.poly, which refuses more levels).
 MAX_POLY_LEVELS = 95
-
-
-class Contrast(NamedTuple):
-    """How a factor is coded where it is not coded by one dummy a level.
-
-    Attributes
-    ----------
-    kind : str
-        ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"`` or ``"matrix"``.
-    base : object
-        The reference level of treatment contrasts; None for the first.
-    position : int, optional
-        The same by its place, counted from 0.
-    matrix : tuple of tuple of float, optional
-        For ``"matrix"``: a row a level, a column a contrast.
-    names : tuple of str, optional
-        Names of the matrix' columns; ``"1", "2", ...`` when left out.
-    labels : tuple, optional
-        The level of each row of the matrix; None for level order.
-    """
-
-    kind: str = "treatment"
-    base: Any = None
-    position: int | None = None
-    matrix: tuple[tuple[float, ...], ...] | None = None
-    names: tuple[str, ...] | None = None
-    labels: tuple[Any, ...] | None = None
 
 
 TREATMENT = Contrast()

@@ -16,9 +16,9 @@ from . import expression as expressions
 from . import formula as formulas
 from ._columns import FactorData
 from ._errors import DataError, MissingDataWarning, SpecificationError, warn
-from ._types import FloatArray, Group, IntArray, RandomTerm, TermSpec
+from ._types import Contrast, FloatArray, Group, IntArray, RandomTerm, TermSpec
 from .coding import Basis, Categorical, Piece, expand
-from .contrasts import TREATMENT, Contrast, read_contrast
+from .contrasts import TREATMENT, read_contrast
 from .expression import Expression
 from .formula import ModelFormula
 from .grouping import group
@@ -334,9 +334,7 @@ def _categorical(
             f"Factor {piece.text!r} has different levels that both print as {twice!r}, so their "
             "coefficients could not be told apart. Rename one."
         )
-    contrast = asked.get(column, TREATMENT)
-    if wanted is not None:
-        contrast = Contrast(wanted.kind, wanted.base, wanted.position)
+    contrast = asked.get(column, TREATMENT) if wanted is None else wanted
     data.codes.flags.writeable = False
     return data.codes, Categorical(piece.text, listed, contrast)
 

@@ -15,12 +15,11 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from . import _bases
-from ._arguments import Contrast
 from ._errors import FormulaError
 from ._functions import ELEMENTWISE, OPERATORS
 from ._grammar import ExpressionParser, Program
 from ._tokens import fail, quote, render, scan
-from ._types import FloatArray
+from ._types import Contrast, FloatArray
 
 __all__ = [
     "Contrast",
