@@ -303,10 +303,10 @@ nb::tuple refit(PyPlan& self, const PyRows& rows, DoubleIn y, std::vector<double
         nb::gil_scoped_release release;
         ResponseMoments moments(rows.rows, *self.products);
         moments.compute(y.data());
-        products.p = std::make_shared<Products>(moments.replaced());
+        products.p = std::make_shared<Products>(moments.replaced(y.data()));
         plan->products = products.p;
         plan->plan = self.plan->with(products.p);
-        if (std::sqrt(moments.rss() / double(rows.rows.n)) > 1e-15 * moments.y_size) {
+        if (std::sqrt(moments.rss() / double(rows.rows.n)) > 1e-15 * products.p->transform.y_size) {
             const NewtonOptions options = newton_options(*plan->plan, tolerance, max_evaluations);
             m = plan->plan->reminimise(start, options);
             theta = plan->plan->to_user(m.theta);

@@ -19,12 +19,6 @@ constexpr double kUnbounded = 1e7;   // beyond this theta the residual variance 
 
 double norm(const Vector& x) { return std::sqrt(dot(x.data(), x.data(), Index(x.size()))); }
 
-struct Step {
-    Vector p, work;
-    double decrement = 0, predicted = 0, smallest = 0, largest = 0;
-    bool definite = false;
-};
-
 // The step within the radius: Newton's where the Hessian is positive definite and the step fits,
 // else by eigendecomposition with the shift that the radius asks for.
 bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
@@ -79,13 +73,22 @@ bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
 
 class Driver {
    public:
-    Driver(Objective& objective, const NewtonOptions& options)
-        : objective_(objective), options_(options), layout_(objective.layout()) {}
+    Driver(Objective& objective, const NewtonOptions& options, NewtonWork& work)
+        : objective_(objective),
+          options_(options),
+          layout_(objective.layout()),
+          basis_(work.basis),
+          x_(work.x),
+          trial_(work.trial),
+          now_(work.now),
+          next_(work.next),
+          step_(work.step) {}
 
-    Minimum run(Vector start) {
-        basis_ = identity_basis(layout_);
-        x_ = std::move(start);
+    Minimum run(const Vector& start) {
+        if (basis_.empty() || options_.report || basis_.size() != layout_.terms.size()) basis_ = identity_basis(layout_);
+        x_ = start;
         evaluate(x_, kAverage, now_);
+        at_x_ = true;
         if (now_.status != Status::ok) return finish(Outcome::failed);
         log(now_.value, NAN, NAN, true);
         radius_ = std::max(1.0, 0.5 * norm(x_));
@@ -125,6 +128,7 @@ class Driver {
 
     void evaluate(const Vector& x, int order, Evaluation& out) {
         ++result_.evaluations;
+        at_x_ = false;
         objective_.evaluate(basis_, x.data(), order, out);
     }
 
@@ -143,6 +147,7 @@ class Driver {
             if (rho > 0.75 && length > 0.8 * radius_) radius_ *= 3;
             if (rho < 0.25) radius_ = 0.5 * length;
             std::swap(x_, trial_);
+            at_x_ = true;
             std::swap(now_, next_);
             return true;
         }
@@ -319,6 +324,7 @@ class Driver {
             const Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
             factor_term(t, identity[i], psi, &x_[t.theta]);
         }
+        basis_ = identity;
     }
 
     // Nothing to zero and no basis to undo: columns with a negative diagonal change sign.
@@ -349,6 +355,7 @@ class Driver {
         bool inside = !pivoted_;
         for (const Term& t : layout_.terms) inside = inside && far_from_boundary(t);
         if (inside) {
+            result_.evaluated = at_x_;
             fix_signs();
         } else {
             pivot();
@@ -362,11 +369,11 @@ class Driver {
     Objective& objective_;
     const NewtonOptions& options_;
     const Layout& layout_;
-    Basis basis_;
-    Vector x_, trial_;
-    Evaluation now_, next_;
-    bool pivoted_ = false;
-    Step step_;
+    Basis& basis_;
+    Vector &x_, &trial_;
+    Evaluation &now_, &next_;
+    Step& step_;
+    bool pivoted_ = false, at_x_ = false;
     int order_ = kAverage;
     double radius_ = 1, last_decrement_ = INFINITY;
     Index restarts_ = 0;
@@ -408,8 +415,10 @@ void factor_term(const Term& t, const Vector& basis, const Vector& psi, double* 
         for (Index r = c; r < k; ++r) theta[element(own, r, c)] = L[r + c * k];
 }
 
-Minimum newton(Objective& objective, Vector start, const NewtonOptions& options) {
-    return Driver(objective, options).run(std::move(start));
+Minimum newton(Objective& objective, const Vector& start, const NewtonOptions& options,
+               NewtonWork* work) {
+    NewtonWork own;
+    return Driver(objective, options, work ? *work : own).run(start);
 }
 
 }  // namespace pp

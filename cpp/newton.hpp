@@ -27,6 +27,7 @@ enum class Outcome { converged, max_evaluations, no_progress, failed, unbounded 
 struct Minimum {
     Outcome outcome = Outcome::failed;
     Vector theta;  // scaled coordinates, identity basis, diagonals >= 0
+    bool evaluated = false;  // the last evaluation was made there, up to signs of columns
     double value = 0, decrement = 0, gradient_norm = 0, min_eigenvalue = 0;
     bool kkt = false;
     std::vector<Index> rank;  // of each term's covariance matrix
@@ -41,7 +42,22 @@ class Objective {
     virtual void evaluate(const Basis& basis, const double* theta, int order, Evaluation& out) = 0;
 };
 
-Minimum newton(Objective& objective, Vector start, const NewtonOptions& options);
+struct Step {
+    Vector p, work;
+    double decrement = 0, predicted = 0, smallest = 0, largest = 0;
+    bool definite = false;
+};
+
+// Storage of a minimisation, to be used again by the next one.
+struct NewtonWork {
+    Vector x, trial;
+    Evaluation now, next;
+    Step step;
+    Basis basis;
+};
+
+Minimum newton(Objective& objective, const Vector& start, const NewtonOptions& options,
+               NewtonWork* work = nullptr);
 
 // The lower factor of a term's covariance matrix as theta elements, on the term's basis.
 void factor_term(const Term& term, const Vector& basis, const Vector& psi, double* theta);

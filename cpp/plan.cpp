@@ -95,24 +95,35 @@ Evaluation Plan::evaluate(const Vector& theta, int order) {
 }
 
 // theta of the factor basis * lambda: the same covariance in other columns.
-Vector Plan::transformed(const Vector& theta, const Basis& basis) const {
-    Vector out(theta.size());
-    const Lambdas products = make_lambdas(layout_, basis, theta.data());
-    for (const Term& t : layout_.terms) {
-        const Index K = layout_.group_k[t.group];
-        Vector own(t.k * t.k), lower(t.k * t.k);
+void Plan::transformed(const Vector& theta, const Basis& basis, double* out) const {
+    Vector own, lower;
+    for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
+        const Term& t = layout_.terms[i];
+        own.assign(t.k * t.k, 0.0);
+        lower.resize(t.k * t.k);
         for (Index c = 0; c < t.k; ++c)
-            std::copy_n(&products[t.group][t.offset + (t.offset + c) * K], t.k, &own[c * t.k]);
+            for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
+                axpy(theta[element(t, r, c)], &basis[i][r * t.k], &own[c * t.k], t.k);
         lower_factor(own.data(), t.k, lower.data());
         for (Index c = 0; c < t.k; ++c)
             for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
                 out[element(t, r, c)] = lower[r + c * t.k];
     }
+}
+
+void Plan::to_user(const Vector& scaled, double* out) const { transformed(scaled, T_, out); }
+
+Vector Plan::to_user(const Vector& scaled) const {
+    Vector out(scaled.size());
+    to_user(scaled, out.data());
     return out;
 }
 
-Vector Plan::to_user(const Vector& scaled) const { return transformed(scaled, T_); }
-Vector Plan::to_scaled(const Vector& user) const { return transformed(user, T_inverse_); }
+Vector Plan::to_scaled(const Vector& user) const {
+    Vector out(user.size());
+    transformed(user, T_inverse_, out.data());
+    return out;
+}
 
 // Of a theta in the user's coordinates.
 Lambdas Plan::lambdas_at(const Vector& theta) const {
@@ -146,7 +157,7 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
                 if (kind > 0 && c > 0 && !t.diagonal)
                     start[element(t, c, 0)] = kind == 1 || c % 2 == 0 ? 1 : -1;
             }
-        Minimum other = minimise_scaled(std::move(start), options);
+        Minimum other = minimise_scaled(start, options);
         for (LogEntry& l : other.log) l.evaluation += best.evaluations;
         other.evaluations += best.evaluations;
         best.evaluations = other.evaluations;
@@ -159,9 +170,10 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
     }
 }
 
-Minimum Plan::minimise_scaled(Vector start, const NewtonOptions& options) {
+Minimum Plan::minimise_scaled(const Vector& start, const NewtonOptions& options,
+                              NewtonWork* work) {
     Scaled objective(*this);
-    return newton(objective, std::move(start), options);
+    return newton(objective, start, options, work);
 }
 
 // Brings the block engine to these lambdas, up to signs and rotations of their columns.

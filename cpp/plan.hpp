@@ -33,7 +33,8 @@ class Plan {
     Evaluation evaluate(const Vector& theta, int order);
     Solution solve(const Vector& theta);
     Minimum minimise(const Vector* start, const NewtonOptions& options);
-    Minimum minimise_scaled(Vector start, const NewtonOptions& options);
+    Minimum minimise_scaled(const Vector& start, const NewtonOptions& options,
+                            NewtonWork* work = nullptr);
     // The optimum in both coordinates. Where a covariate's mean is far from zero, the user's theta
     // cannot hold it to the last digits (a correlation of nearly -1); the scaled one can, and is
     // used wherever exactly this theta is asked for.
@@ -79,8 +80,9 @@ class Plan {
     // The objective in the scaled coordinates, on any basis: what the minimiser sees.
     void evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out);
     Vector moment_start();  // scaled coordinates
-    Vector moment_start(const std::vector<Vector>& s, double rss);
+    void moment_start(const std::vector<Vector>& s, double rss, Vector& theta);
     Vector to_user(const Vector& scaled) const;
+    void to_user(const Vector& scaled, double* out) const;
     Vector to_scaled(const Vector& user) const;
 
    private:
@@ -90,7 +92,7 @@ class Plan {
     BlockEngine& blocks();
     bool ensure_state(const Lambdas& lambdas);
     void keep_state(const Lambdas& lambdas);
-    Vector transformed(const Vector& theta, const Basis& basis) const;
+    void transformed(const Vector& theta, const Basis& basis, double* out) const;
     Lambdas lambdas_at(const Vector& theta) const;
     Vector group_basis(std::size_t group, const Basis& basis) const;
 
@@ -105,6 +107,7 @@ class Plan {
     Vector anchor_user_, anchor_scaled_;
     Lambdas state_;  // lambdas of the block engine's last successful evaluation with a solution
     // Of the last basis and theta, kept for their storage.
+    Vector moment_work_, moment_psi_;
     Basis basis_;
     std::vector<Direction> directions_;
     Lambdas lambdas_;

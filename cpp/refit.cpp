@@ -23,19 +23,20 @@ class PatternRefits {
              double& value) {
         const Index p = static_cast<Index>(pilot_.size());
         work_->patterns()->set_response(moments_.Zy[0].data(), moments_.Dy.data());
-        const Minimum m =
-            work_->minimise_scaled(work_->moment_start(moments_.Zy, moments_.rss()), options);
+        work_->moment_start(moments_.Zy, moments_.rss(), start_);
+        const Minimum m = work_->minimise_scaled(start_, options, &newton_);
         if (m.outcome == Outcome::failed || m.outcome == Outcome::unbounded) return false;
-        work_->evaluate_scaled(identity_, m.theta.data(), kGradient, last_);
-        if (last_.status != Status::ok) return false;
-        const Vector user = work_->to_user(m.theta);
-        std::copy(user.begin(), user.end(), theta);
+        if (!m.evaluated) {
+            work_->evaluate_scaled(identity_, m.theta.data(), kGradient, newton_.now);
+            if (newton_.now.status != Status::ok) return false;
+        }
+        work_->to_user(m.theta, theta);
         const Vector& b = work_->patterns()->beta();
         std::fill_n(beta, p, 0.0);
         for (Index c = 0; c < p; ++c) axpy(b[c] + moments_.delta0[c], &A_[c * p], beta, p);
         for (Index r : work_->products().transform.constant) beta[r] += moments_.y0;
-        sigma = std::sqrt(last_.scale);
-        value = last_.value;
+        sigma = std::sqrt(newton_.now.scale);
+        value = newton_.now.value;
         return m.outcome == Outcome::converged && m.kkt;
     }
 
@@ -44,7 +45,8 @@ class PatternRefits {
     const ResponseMoments& moments_;
     Basis identity_;
     Vector A_, pilot_;
-    Evaluation last_;
+    Vector start_;
+    NewtonWork newton_;
 };
 
 }  // namespace
@@ -68,7 +70,7 @@ RefitResult refit_many(Plan& plan, const RowSet& rows, const double* y, Index re
             out.converged[r] = fast->run(options, theta, beta, out.sigma[r], out.value[r]);
             continue;
         }
-        const auto one = plan.with(std::make_shared<Products>(moments.replaced()));
+        const auto one = plan.with(std::make_shared<Products>(moments.replaced(y + r * rows.n)));
         const Minimum m = one->reminimise(start, options);
         if (m.outcome == Outcome::failed || m.outcome == Outcome::unbounded) continue;
         const Vector user = one->to_user(m.theta);

@@ -46,23 +46,48 @@ void ResponseMoments::response(const double* y, Index start, Index rows, double*
     for (Index i = 0; i < rows; ++i) out[i] = y[start + i];
     if (rows_.offset)
         for (Index i = 0; i < rows; ++i) out[i] -= rows_.offset[start + i];
-    for (Index i = 0; i < rows; ++i) out[i] -= y0;
+    if (y0 != 0)
+        for (Index i = 0; i < rows; ++i) out[i] -= y0;
     if (rows_.weights)
         for (Index i = 0; i < rows; ++i) out[i] *= std::sqrt(rows_.weights[start + i]);
 }
 
+double ResponseMoments::size(const double* y) const {
+    double largest = 0;
+    for (Index i = 0; i < rows_.n; ++i) {
+        const double v = std::fabs(y[i] - (rows_.offset ? rows_.offset[i] : 0));
+        largest = std::max(largest, rows_.weights ? v * std::sqrt(rows_.weights[i]) : v);
+    }
+    return largest;
+}
+
+// out[code * k + a] += z_a y, with one store a run of equal codes: rows often come sorted.
+template <int K>
+void ResponseMoments::scatter(const Block& b, const std::int32_t* codes, Index offset, Index k_,
+                              double* out) const {
+    const Index k = K ? K : k_, width = filler_.width();
+    double sum[K ? K : 1];
+    for (Index i = 0; i < b.rows;) {
+        const std::int32_t code = codes[i];
+        if (K == 0) {
+            const double* z = &b.z[i * width + offset];
+            for (Index a = 0; a < k; ++a) out[code * k + a] += z[a] * y_[i];
+            ++i;
+            continue;
+        }
+        for (Index a = 0; a < K; ++a) sum[a] = 0;
+        for (; i < b.rows && codes[i] == code; ++i) {
+            const double* z = &b.z[i * width + offset];
+            for (Index a = 0; a < K; ++a) sum[a] += z[a] * y_[i];
+        }
+        for (Index a = 0; a < K; ++a) out[code * k + a] += sum[a];
+    }
+}
+
 void ResponseMoments::compute(const double* y) {
     const Index n = rows_.n;
-    y0 = 0;
-    y_size = 0;
-    double sum = 0;
-    const double first = y[0] - (rows_.offset ? rows_.offset[0] : 0);
-    for (Index i = 0; i < n; ++i) {
-        const double v = y[i] - (rows_.offset ? rows_.offset[i] : 0);
-        sum += v - first;
-        y_size = std::max(y_size, std::fabs(v) * (rows_.weights ? std::sqrt(rows_.weights[i]) : 1));
-    }
-    if (!products_.transform.constant.empty()) y0 = first + sum / static_cast<double>(n);
+    const bool shift = !products_.transform.constant.empty();
+    y0 = shift ? y[0] - (rows_.offset ? rows_.offset[0] : 0) : 0;
     // Least squares, from X'Wy of the centred response ...
     std::fill(delta0.begin(), delta0.end(), 0.0);
     for (Index start = 0; start < n; start += kBlockRows) {
@@ -75,7 +100,6 @@ void ResponseMoments::compute(const double* y) {
     // ... and the moments of what it leaves.
     std::fill(Dy.begin(), Dy.end(), 0.0);
     for (Vector& z : Zy) std::fill(z.begin(), z.end(), 0.0);
-    const Index width = filler_.width();
     for (Index start = 0; start < n; start += kBlockRows) {
         const Block& b = block(start);
         if (n > kBlockRows) response(y, start, b.rows, y_.data());
@@ -86,18 +110,20 @@ void ResponseMoments::compute(const double* y) {
             const Index k = products_.groups[g].k, offset = filler_.offset(g);
             const std::int32_t* codes = rows_.groups[g].codes + start;
             double* out = Zy[g].data();
-            for (Index i = 0; i < b.rows; ++i) {
-                const double* z = &b.z[i * width + offset];
-                for (Index a = 0; a < k; ++a) out[codes[i] * k + a] += z[a] * y_[i];
+            switch (k) {
+                case 1: scatter<1>(b, codes, offset, k, out); break;
+                case 2: scatter<2>(b, codes, offset, k, out); break;
+                case 3: scatter<3>(b, codes, offset, k, out); break;
+                default: scatter<0>(b, codes, offset, k, out);
             }
         }
     }
 }
 
-Products ResponseMoments::replaced() const {
+Products ResponseMoments::replaced(const double* y) const {
     Products out = products_;
     out.transform.y0 = y0;
-    out.transform.y_size = y_size;
+    out.transform.y_size = size(y);
     out.transform.delta0 = delta0;
     for (Index c = 0; c < w_; ++c) out.D[c + p_ * w_] = out.D[p_ + c * w_] = Dy[c];
     for (std::size_t g = 0; g < Zy.size(); ++g) {

@@ -12,12 +12,14 @@ class ResponseMoments {
 
     void compute(const double* y);
 
-    // The products with the response of the last compute().
-    Products replaced() const;
+    // The products with the response of the last compute(), y.
+    Products replaced(const double* y) const;
+    // Largest sqrt(w) |y - offset|.
+    double size(const double* y) const;
 
     // Of the last response, after the least-squares fit has been taken off: y0 and delta0 of the
     // transform, [X y]'Wy, and Z_j'Wy of each group (levels x k).
-    double y0 = 0, y_size = 0;
+    double y0 = 0;
     Vector delta0, Dy;
     std::vector<Vector> Zy;
     // Residual sum of squares of that fit.
@@ -25,6 +27,9 @@ class ResponseMoments {
 
    private:
     const Block& block(Index start);
+    template <int K>
+    void scatter(const Block& b, const std::int32_t* codes, Index offset, Index k,
+                 double* out) const;
     void response(const double* y, Index start, Index rows, double* out) const;
 
     RowSet rows_;

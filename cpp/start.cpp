@@ -125,27 +125,27 @@ Vector invert_symmetric(Vector A, Index n) {
 
 // The lower factor of psi as theta, on the identity basis.
 void factor_plain(const Term& t, const Vector& psi, double* theta) {
-    Vector L(t.k * t.k);
-    cholesky_semidefinite(psi.data(), t.k, 1e-14, L.data());
     Term own = t;
     own.theta = 0;
+    if (t.k == 1) {
+        theta[0] = std::sqrt(std::max(0.0, psi[0]));
+        return;
+    }
+    Vector L(t.k * t.k);
+    cholesky_semidefinite(psi.data(), t.k, 1e-14, L.data());
     for (Index c = 0; c < t.k; ++c)
         for (Index r = c; r < t.k; ++r) theta[element(own, r, c)] = L[r + c * t.k];
 }
 
 // The nearest covariance matrix with eigenvalues in [kFloor * largest, 1e6], as theta.
-void project(const Term& t, Vector psi, double* theta) {
+void project(const Term& t, Vector& psi, double* theta) {
     const Index k = t.k;
-    Vector identity(k * k, 0.0);
-    for (Index i = 0; i < k; ++i) identity[i + i * k] = 1;
     if (t.diagonal) {
         double top = 1e-3;
         for (Index i = 0; i < k; ++i) top = std::max(top, psi[i + i * k]);
         for (Index i = 0; i < k; ++i)
             psi[i + i * k] = std::min(std::max(psi[i + i * k], kFloor * top), 1e6);
-        Term own = t;
-        own.theta = 0;
-        factor_term(own, identity, psi, theta);
+        for (Index i = 0; i < k; ++i) theta[i] = std::sqrt(psi[i + i * k]);
         return;
     }
     const auto inside = [&](double smallest, double largest) {
@@ -157,17 +157,14 @@ void project(const Term& t, Vector psi, double* theta) {
         if (inside(half - spread, half + spread)) return factor_plain(t, psi, theta);
     }
     Vector E = psi, w(k), fixed(k * k, 0.0);
-    if (!symmetric_eigen(E.data(), k, w.data())) {
-        factor_term(t, identity, identity, theta);
-        return;
-    }
+    if (!symmetric_eigen(E.data(), k, w.data())) return;  // theta stays at the identity
     const double top = std::max(w[k - 1], 1e-3);
     if (inside(w[0], w[k - 1])) return factor_plain(t, psi, theta);  // to the last bit
     for (Index i = 0; i < k; ++i) {
         const double v = std::min(std::max(w[i], kFloor * top), 1e6);
         for (Index c = 0; c < k; ++c) axpy(v * E[c + i * k], &E[i * k], &fixed[c * k], k);
     }
-    factor_term(t, identity, fixed, theta);
+    factor_plain(t, fixed, theta);
 }
 
 }  // namespace
@@ -233,14 +230,16 @@ const MomentEquations& Plan::moment_equations() {
 }
 
 // From s_j = Z_j'W(y - X b) of every group and the residual sum of squares of least squares.
-Vector Plan::moment_start(const std::vector<Vector>& s, double rss) {
-    Vector theta(layout_.size, 0.0);
+void Plan::moment_start(const std::vector<Vector>& s, double rss, Vector& theta) {
+    theta.assign(layout_.size, 0.0);
     for (const Term& t : layout_.terms)
         for (Index c = 0; c < t.k; ++c) theta[element(t, c, c)] = 1;
     const MomentEquations& equations = moment_equations();
-    if (!equations.usable) return theta;
-    const Index K = static_cast<Index>(layout_.size), N = K + 1;
-    Vector r(N, 0.0), solution(N, 0.0);
+    if (!equations.usable) return;
+    const Index K = layout_.size, N = K + 1;
+    Vector& work = moment_work_;
+    work.assign(2 * N, 0.0);
+    double *r = work.data(), *solution = r + N;
     Index at = 0;
     for (const Term& t : layout_.terms) {
         const Index k = layout_.group_k[t.group];
@@ -254,13 +253,13 @@ Vector Plan::moment_start(const std::vector<Vector>& s, double rss) {
             }
     }
     r[K] = rss;
-    for (Index c = 0; c < N; ++c) axpy(r[c], &equations.inverse[c * N], solution.data(), N);
+    for (Index c = 0; c < N; ++c) axpy(r[c], &equations.inverse[c * N], solution, N);
     const Index freedom = std::max<Index>(products_->n - products_->p, 1);
     const double least = kLeastResidual * rss / static_cast<double>(freedom);
     const double scale = std::max(solution[K], least);
-    if (!(scale > 0)) return theta;
+    if (!(scale > 0)) return;
     at = 0;
-    Vector psi;
+    Vector& psi = moment_psi_;
     for (const Term& t : layout_.terms) {
         psi.assign(t.k * t.k, 0.0);
         for (Index b = 0; b < t.k; ++b)
@@ -268,7 +267,6 @@ Vector Plan::moment_start(const std::vector<Vector>& s, double rss) {
                 psi[a + b * t.k] = psi[b + a * t.k] = solution[at] / scale;
         project(t, psi, &theta[t.theta]);
     }
-    return theta;
 }
 
 Vector Plan::moment_start() {
@@ -293,7 +291,9 @@ Vector Plan::moment_start() {
         }
         s.push_back(std::move(sg));
     }
-    return moment_start(s, rss);
+    Vector theta;
+    moment_start(s, rss, theta);
+    return theta;
 }
 
 }  // namespace pp
