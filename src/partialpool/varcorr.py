@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._types import FloatArray
+from ._types import FloatArray, TermSpec
 from .estimates import sigma
 
 if TYPE_CHECKING:
@@ -24,17 +24,28 @@ class Component(NamedTuple):
 
     Attributes
     ----------
-    group : str
-    columns : tuple of str, k of them
+    spec : TermSpec
+        The term, of k columns; ``diagonal`` for ``||``, where covariances are zero by assumption
+        and not by estimation.
+    factor : (k, k) float64
+        Lower-triangular relative factor lambda.
     covariance : (k, k) float64
-    diagonal : bool
-        True for ``||``: covariances are zero by assumption, not by estimation.
+        sigma^2 lambda lambda'.
     """
 
-    group: str
-    columns: tuple[str, ...]
+    spec: TermSpec
+    factor: FloatArray
     covariance: FloatArray
-    diagonal: bool
+
+    @property
+    def group(self) -> str:
+        """Name of the grouping factor."""
+        return self.spec.group
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the k columns."""
+        return self.spec.columns
 
     @property
     def std_dev(self) -> FloatArray:
@@ -97,7 +108,8 @@ class VarCorr:
 
         parts = [c for c in self.components if c.group == group]
         if not parts:
-            raise KeyError(group)
+            have = ", ".join(dict.fromkeys(c.group for c in self.components))
+            raise KeyError(f"{group!r}; the groups are: {have}")
         names = [name for c in parts for name in c.columns]
         out = np.zeros((len(names), len(names)))
         at = 0
@@ -112,7 +124,7 @@ class VarCorr:
         for c in self.components:
             r = c.correlation
             for i, name in enumerate(c.columns):
-                before = [] if c.diagonal else [float(v) for v in r[i, :i]]
+                before = [] if c.spec.diagonal else [float(v) for v in r[i, :i]]
                 lines.append((c.group if i == 0 else "", name, float(c.std_dev[i]), before))
         lines.append(("Residual", "", self.sigma, []))
         digits = _decimals([line[2] for line in lines])
@@ -142,13 +154,8 @@ def of(record: LmmRecord) -> VarCorr:
     factors = record.layout.lambdas(record.solution.theta)
     return VarCorr(
         tuple(
-            Component(
-                term.spec.group,
-                term.spec.columns,
-                scale**2 * (factor @ factor.T),
-                term.spec.diagonal,
-            )
-            for term, factor in zip(record.rows.terms, factors, strict=True)
+            Component(spec, factor, scale**2 * (factor @ factor.T))
+            for spec, factor in zip(record.layout.specs, factors, strict=True)
         ),
         scale,
     )
@@ -161,7 +168,7 @@ def _rows(c: Component) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = [
         (c.group, c.columns[i], None, float(c.covariance[i, i]), float(sd[i])) for i in range(k)
     ]
-    if not c.diagonal:
+    if not c.spec.diagonal:
         rows += [
             (c.group, c.columns[j], c.columns[i], float(c.covariance[i, j]), float(r[i, j]))
             for j in range(k)

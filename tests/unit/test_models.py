@@ -11,6 +11,7 @@ import pytest
 
 import partialpool as pp
 from partialpool import options
+from partialpool._types import TermSpec
 from partialpool.varcorr import Component, VarCorr
 
 EXACT = 1e-12
@@ -231,8 +232,8 @@ VARCORR = """\
 def test_varcorr_prints_like_r(slopes: Any) -> None:
     # R prints these digits of variances 612.1002 and 35.0717, covariance 9.6044
     psi = np.array([[612.1002, 9.6044], [9.6044, 35.0717]])
-    names = ("Intercept", "Days")
-    made = VarCorr((Component("Subject", names, psi, False),), 25.5918)
+    spec = TermSpec("Subject", ("Intercept", "Days"), False, "(Days | Subject)")
+    made = VarCorr((Component(spec, np.linalg.cholesky(psi) / 25.5918, psi),), 25.5918)
     assert f"{made}\n" == VARCORR
     assert repr(made) == str(made)
     shape = [line.split()[:2] for line in str(slopes.varcorr).splitlines()]
@@ -241,7 +242,8 @@ def test_varcorr_prints_like_r(slopes: Any) -> None:
 
 def test_varcorr_of_zero_variances_prints() -> None:
     psi = np.zeros((2, 2))
-    made = VarCorr((Component("g", ("Intercept", "x"), psi, False),), 3.71568)
+    spec = TermSpec("g", ("Intercept", "x"), False, "(x | g)")
+    made = VarCorr((Component(spec, psi, psi),), 3.71568)
     assert str(made).splitlines()[1:] == [
         " g        Intercept 0.0000",
         "          x         0.0000      nan",

@@ -6,15 +6,16 @@ import json
 import math
 import warnings
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import partialpool as pp
+from partialpool._types import TermSpec
 from partialpool.report import notes, summary, tables
 from partialpool.report.tables import abbreviate
+from partialpool.varcorr import Component, VarCorr
 
 # Printed by lme4 1.1-31 with a tight optimiser (bobyqa, rhoend=1e-10; the default one stops
 # earlier and prints 612.10 and 24.741). In its words only the title, "Intercept" and the
@@ -145,17 +146,11 @@ def test_a_variance_of_zero_is_explained() -> None:
     assert "levels of Batch" in text
 
 
-def blocks(factor: list[list[float]], *, diagonal: bool = False) -> Any:
-    """A stand-in for a record with one term of these relative factors."""
-    from partialpool.report.quantities import VarianceBlock
-
+def estimated(factor: list[list[float]], *, diagonal: bool = False) -> VarCorr:
+    """The estimates of one term with this relative factor."""
     f = np.array(factor)
-    psi = f @ f.T
-    sd = np.sqrt(np.diag(psi))
     names = ("Intercept", "a", "b", "c")[: len(f)]
-    with np.errstate(invalid="ignore"):
-        r = np.clip(psi / np.outer(sd, sd), -1, 1)
-    return VarianceBlock("g", "(a | g)", names, diagonal, f, sd, r)
+    return VarCorr((Component(TermSpec("g", names, diagonal, "(a | g)"), f, f @ f.T),), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -173,15 +168,15 @@ def blocks(factor: list[list[float]], *, diagonal: bool = False) -> Any:
 def test_each_kind_of_singular_term_has_its_words(
     factor: list[list[float]], diagonal: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    block = blocks(factor, diagonal=diagonal)
-    monkeypatch.setattr(notes.quantities, "variance_blocks", lambda record: (block,))
+    found = estimated(factor, diagonal=diagonal)
+    monkeypatch.setattr(notes.varcorr, "of", lambda record: found)
     (note,) = notes.singular(None)  # type: ignore[arg-type]
     assert words in note.text
 
 
 def test_the_direction_without_variance_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    block = blocks([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
-    monkeypatch.setattr(notes.quantities, "variance_blocks", lambda record: (block,))
+    found = estimated([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 0.0]])
+    monkeypatch.setattr(notes.varcorr, "of", lambda record: found)
     (note,) = notes.singular(None)  # type: ignore[arg-type]
     # c = a + b with standard deviations 1, 1 and sqrt(2).
     assert "one direction has no variance" in note.text

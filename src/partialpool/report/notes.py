@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import varcorr
 from ..estimates import SINGULAR
 from ..ols import OlsRecord
 from . import quantities
@@ -17,7 +18,8 @@ from .structure import Note
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
-    from .quantities import Record, VarianceBlock
+    from ..varcorr import Component
+    from .quantities import Record
 
 __all__ = ["loud", "many_correlations", "quiet", "singular", "why_left_out"]
 
@@ -58,7 +60,7 @@ def quiet(record: Record) -> tuple[Note, ...]:
 
 def singular(record: LmmRecord) -> tuple[Note, ...]:
     """A note for each term whose estimated covariance has no variance in some direction."""
-    texts = (_singular_term(term) for term in quantities.variance_blocks(record))
+    texts = (_singular_term(term) for term in varcorr.of(record).components)
     return tuple(Note("info", "singular", text) for text in texts if text)
 
 
@@ -76,14 +78,14 @@ def why_left_out(record: Record) -> str:
     return "missing values or zero weight" if record.spec.weights else "missing values"
 
 
-def _singular_term(term: VarianceBlock) -> str:
+def _singular_term(term: Component) -> str:
     """What is degenerate in one term, and what that means; empty if nothing is."""
     factor = term.factor
     k = len(term.columns)
     if k == 0 or float(np.min(np.diag(factor))) >= SINGULAR:
         return ""
     sizes = np.sqrt(np.sum(factor**2, axis=1))
-    head = f"Singular fit: in {term.text} the "
+    head = f"Singular fit: in {term.spec.text} the "
     levels = f"levels of {term.group}"
     zero = [c for c, size in zip(term.columns, sizes.tolist(), strict=True) if size == 0]
     if zero:
@@ -94,7 +96,7 @@ def _singular_term(term: VarianceBlock) -> str:
             "would make them, or there are too few data to tell. Leaving "
             f"{'them' if plural else 'it'} out of the term gives the same fit."
         )
-    if not term.diagonal and k == 2 and 1 - abs(term.correlation[1, 0]) < _SAME:
+    if not term.spec.diagonal and k == 2 and 1 - abs(term.correlation[1, 0]) < _SAME:
         sign = "1" if term.correlation[1, 0] > 0 else "-1"
         return (
             f"{head}correlation of {_and(term.columns)} is estimated as {sign}: over the {levels}, "
@@ -113,16 +115,16 @@ def _singular_term(term: VarianceBlock) -> str:
         )
     i = int(np.argmin(np.diag(factor)))
     return (
-        f"Nearly singular fit: in {term.text} the standard deviation of {term.columns[i]}, as far "
-        f"as the columns before it do not account for it, is only {factor[i, i]:.1e} residual "
+        f"Nearly singular fit: in {term.spec.text} the standard deviation of {term.columns[i]}, as "
+        f"far as the columns before it do not account for it, is only {factor[i, i]:.1e} residual "
         "standard deviations. If its unit is very small, rescale the column; otherwise treat its "
         "variance as zero."
     )
 
 
-def _null_directions(term: VarianceBlock) -> list[str]:
+def _null_directions(term: Component) -> list[str]:
     """Combinations of the columns, each in its standard deviations, that do not vary."""
-    if term.diagonal:
+    if term.spec.diagonal:
         return []
     values, vectors = np.linalg.eigh(term.correlation)
     lost = []

@@ -1,13 +1,12 @@
-"""What the tables ask of a record beyond its estimates: counts, measures of fit, covariances."""
+"""What the tables ask of a record beyond its estimates: counts, measures of fit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .. import diagnostics, estimates, varcorr
-from .._types import FloatArray
+from .. import diagnostics, estimates
 from ..ols import OlsRecord
 
 if TYPE_CHECKING:
@@ -16,49 +15,11 @@ if TYPE_CHECKING:
     Record: TypeAlias = OlsRecord | LmmRecord
 
 __all__ = [
-    "VarianceBlock",
     "criteria",
     "dropped_columns",
     "residual_quantiles",
     "rows_used",
-    "variance_blocks",
 ]
-
-
-class VarianceBlock(NamedTuple):
-    """Estimated covariance of one random term of k columns.
-
-    Attributes
-    ----------
-    group, text : str
-    columns : tuple of str
-    diagonal : bool
-    factor : (k, k) float64
-        Lower-triangular relative factor.
-    std_dev : (k,) float64
-    correlation : (k, k) float64
-        NaN where a variance is zero.
-    """
-
-    group: str
-    text: str
-    columns: tuple[str, ...]
-    diagonal: bool
-    factor: FloatArray
-    std_dev: FloatArray
-    correlation: FloatArray
-
-
-def variance_blocks(record: LmmRecord) -> tuple[VarianceBlock, ...]:
-    """One block a random term, in the order of ``theta``."""
-    factors = record.layout.lambdas(record.solution.theta)
-    parts = zip(record.rows.terms, factors, varcorr.of(record).components, strict=True)
-    return tuple(
-        VarianceBlock(
-            c.group, term.spec.text, c.columns, c.diagonal, factor, c.std_dev, c.correlation
-        )
-        for term, factor, c in parts
-    )
 
 
 def criteria(record: Record) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import effects, estimates
+from .. import effects, estimates, varcorr
 from ..ols import OlsRecord
 from . import notes, quantities
 from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, p_values, signif_code
@@ -117,12 +117,13 @@ def random_effects(record: LmmRecord) -> Table:
     sds: list[float] = []
     correlations: list[tuple[float, ...]] = []  # with the columns before, of the same term
     first: list[bool] = []
-    for term in quantities.variance_blocks(record):
+    for term in varcorr.of(record).components:
+        std_dev, r = term.std_dev, term.correlation
         for i, name in enumerate(term.columns):
             groups.append(term.group)
             names.append(name)
-            sds.append(float(term.std_dev[i]))
-            correlations.append(() if term.diagonal else tuple(term.correlation[i, :i].tolist()))
+            sds.append(float(std_dev[i]))
+            correlations.append(() if term.spec.diagonal else tuple(r[i, :i].tolist()))
             first.append(i == 0)
     groups.append("Residual")
     names.append("")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import diagnostics, estimates, predict
+from .. import diagnostics, estimates, predict, varcorr
 from .._errors import SpecificationError, UnavailableError
 from ..ols import OlsRecord
 from . import quantities, tables
@@ -127,15 +127,15 @@ def _ran_pars(record: LmmRecord) -> dict[str, list[Any]]:
     groups: list[str] = []
     terms: list[str] = []
     values: list[float] = []
-    for block in quantities.variance_blocks(record):
-        sds = block.std_dev.tolist()
-        names = [f"sd({c})" for c in block.columns]
-        if not block.diagonal:
-            for j, left in enumerate(block.columns):
-                for i in range(j + 1, len(block.columns)):
-                    names.append(f"cor({left}, {block.columns[i]})")
-                    sds.append(float(block.correlation[i, j]))
-        groups += [block.group] * len(names)
+    for component in varcorr.of(record).components:
+        sds, r = component.std_dev.tolist(), component.correlation
+        names = [f"sd({c})" for c in component.columns]
+        if not component.spec.diagonal:
+            for j, left in enumerate(component.columns):
+                for i in range(j + 1, len(component.columns)):
+                    names.append(f"cor({left}, {component.columns[i]})")
+                    sds.append(float(r[i, j]))
+        groups += [component.group] * len(names)
         terms += names
         values += sds
     return {
