@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 
@@ -184,9 +185,33 @@ bool same_transform(const Products& a, const Products& b) {
     return same;
 }
 
+// The moments of responses on one set of rows, filled once for all refits of a model and of its
+// refits; whoever computes holds the lock.
+struct SharedMoments {
+    nb::object rows;
+    std::shared_ptr<const Products> products;
+    std::mutex mutex;
+    ResponseMoments moments;
+    SharedMoments(nb::object owner, const RowSet& view, std::shared_ptr<const Products> p)
+        : rows(std::move(owner)), products(std::move(p)), moments(view, *products) {}
+};
+
+// A plan is a work space: calls from several threads take turns.
 struct PyPlan {
     std::unique_ptr<Plan> plan;
     std::shared_ptr<const Products> products;
+    std::shared_ptr<SharedMoments> moments;
+    std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
+};
+
+// Without the GIL, and alone with this plan.
+class Alone {
+   public:
+    explicit Alone(PyPlan& plan) : lock_(*plan.mutex) {}
+
+   private:
+    nb::gil_scoped_release release_;
+    std::lock_guard<std::mutex> lock_;
 };
 
 PyPlan* make_plan(const PyProducts& products,
@@ -220,7 +245,7 @@ nb::tuple evaluate(PyPlan& self, DoubleIn theta, int order) {
     const Vector x = theta_of(self, theta);
     Evaluation e;
     {
-        nb::gil_scoped_release release;
+        Alone alone(self);
         e = self.plan->evaluate(x, order);
     }
     const std::size_t K = x.size();
@@ -246,7 +271,7 @@ nb::list to_groups(std::vector<Vector>&& values, const PyPlan& self) {
 nb::object solve_at(PyPlan& self, const Vector& x) {
     Solution s;
     {
-        nb::gil_scoped_release release;
+        Alone alone(self);
         s = self.plan->solve(x);
     }
     if (!s.ok) return nb::none();
@@ -282,7 +307,7 @@ nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, doubl
     Minimum m;
     Vector theta;
     {
-        nb::gil_scoped_release release;
+        Alone alone(self);
         const NewtonOptions options = newton_options(*self.plan, tolerance, max_evaluations);
         m = self.plan->minimise(start ? &*start : nullptr, options);
         theta = self.plan->to_user(m.theta);
@@ -291,22 +316,31 @@ nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, doubl
 }
 
 // Another response: its products, its plan, where the optimiser ended, and the solution there.
-nb::tuple refit(PyPlan& self, const PyRows& rows, DoubleIn y, std::vector<double> start,
+nb::tuple refit(PyPlan& self, nb::object rows_object, DoubleIn y, std::vector<double> start,
                 double tolerance, Index max_evaluations) {
+    const PyRows& rows = nb::cast<PyRows&>(rows_object);
     if (static_cast<Index>(y.size()) != rows.rows.n)
         throw std::invalid_argument("a response of the wrong length");
+    if (!self.moments || !self.moments->rows.is(rows_object))
+        self.moments = std::make_shared<SharedMoments>(rows_object, rows.rows, self.products);
     auto plan = std::make_unique<PyPlan>();
+    plan->moments = self.moments;
     PyProducts products;
     Minimum m;
     Vector theta;
     {
-        nb::gil_scoped_release release;
-        ResponseMoments moments(rows.rows, *self.products);
-        moments.compute(y.data());
-        products.p = std::make_shared<Products>(moments.replaced(y.data()));
+        Alone alone(self);
+        double rss = 0;
+        {
+            std::lock_guard<std::mutex> lock(plan->moments->mutex);
+            ResponseMoments& moments = plan->moments->moments;
+            moments.compute(y.data());
+            products.p = std::make_shared<Products>(moments.replaced(y.data()));
+            rss = moments.rss();
+        }
         plan->products = products.p;
-        plan->plan = self.plan->with(products.p);
-        if (std::sqrt(moments.rss() / double(rows.rows.n)) > 1e-15 * products.p->transform.y_size) {
+        plan->plan = std::make_unique<Plan>(*self.plan, products.p);
+        if (std::sqrt(rss / double(rows.rows.n)) > 1e-15 * products.p->transform.y_size) {
             const NewtonOptions options = newton_options(*plan->plan, tolerance, max_evaluations);
             m = plan->plan->reminimise(start, options);
             theta = plan->plan->to_user(m.theta);
@@ -335,7 +369,7 @@ nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include
     }
     Vector out;
     {
-        nb::gil_scoped_release release;
+        Alone alone(self);
         out = self.plan->row_variances(at, rows, include, codes, columns, x.data());
     }
     return to_array(std::move(out));
@@ -498,11 +532,24 @@ NB_MODULE(_core, m) {
              [](PyPlan& self, DoubleIn user, DoubleIn scaled) {
                  self.plan->set_anchor(theta_of(self, user), theta_of(self, scaled));
              })
-        .def("start", [](PyPlan& self) { return to_array(self.plan->start()); })
+        .def("start",
+             [](PyPlan& self) {
+                 Vector theta;
+                 {
+                     Alone alone(self);
+                     theta = self.plan->start();
+                 }
+                 return to_array(std::move(theta));
+             })
         .def("conditional_covariances",
              [](PyPlan& self, DoubleIn theta) {
                  nb::list out;
-                 auto values = self.plan->conditional_covariances(theta_of(self, theta));
+                 const Vector at = theta_of(self, theta);
+                 std::vector<Vector> values;
+                 {
+                     Alone alone(self);
+                     values = self.plan->conditional_covariances(at);
+                 }
                  for (std::size_t g = 0; g < values.size(); ++g) {
                      const auto k = static_cast<std::size_t>(self.plan->layout().group_k[g]);
                      const std::size_t levels = values[g].size() / (k * k);
@@ -511,14 +558,6 @@ NB_MODULE(_core, m) {
                  return out;
              })
         .def("row_variances", &row_variances)
-        .def("fixed_basis",
-             [](PyPlan& self) {
-                 const Index p = self.products->p;
-                 Vector A(p * p), pilot(p);
-                 fixed_basis(self.products->transform, p, A.data(), pilot.data());
-                 const std::size_t s = static_cast<std::size_t>(p);
-                 return to_array(std::move(A), {s, s});  // transposed: rows are columns of A
-             })
         .def("refit", &refit)
         .def("refit_many",
              [](PyPlan& self, const PyRows& rows, MatrixIn Y, std::vector<double> start,
@@ -531,7 +570,7 @@ NB_MODULE(_core, m) {
                  options.report = false;
                  RefitResult r;
                  {
-                     nb::gil_scoped_release release;
+                     Alone alone(self);
                      r = refit_many(*self.plan, rows.rows, Y.data(), Index(Y.shape(0)), start,
                                     options);
                  }

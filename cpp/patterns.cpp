@@ -68,6 +68,34 @@ PatternEngine::PatternEngine(const Products& products, bool reml)
     D_ = products.D;
 }
 
+PatternEngine::PatternEngine(const PatternEngine& other, const Products& products)
+    : PatternEngine(other) {
+    products_ = &products;
+    const GroupProducts& g = products.groups[0];
+    Vector Zy(g.levels * k_);
+    for (Index j = 0; j < g.levels; ++j)
+        std::copy_n(&g.C[(j * w_ + p_) * k_], k_, &Zy[j * k_]);
+    set_response(Zy.data(), &products.D[p_ * w_]);
+}
+
+Vector PatternEngine::scores(const double* lambda) const {
+    const GroupProducts& g = products_->groups[0];
+    const Index k = k_, kk = k * k;
+    const Vector inverse = safe_inverse(lambda, k);
+    Vector out(g.levels * k), Pi(patterns_ * kk), work(kk), r(k);
+    for (Index u = 0; u < patterns_; ++u)
+        complement_level<0>(&G_[u * kk], &work_.Linv[u * kk], &work_.P[u * kk],
+                            inverse.empty() ? nullptr : inverse.data(), &Pi[u * kk], k,
+                            work.data());
+    for (Index j = 0; j < g.levels; ++j) {
+        const double* C = &g.C[j * k * w_];
+        std::copy_n(C + p_ * k, k, r.begin());
+        for (Index x = 0; x < p_; ++x) axpy(-beta_[x], C + x * k, r.data(), k);
+        multiply<0>(&Pi[pattern_[j] * kk], r.data(), &out[j * k], k, 1);
+    }
+    return out;
+}
+
 void PatternEngine::set_response(const double* Zy, const double* Dy) {
     const GroupProducts& g = products_->groups[0];
     const Index kk = k_ * k_;

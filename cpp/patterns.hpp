@@ -20,8 +20,14 @@ class PatternEngine {
     Status evaluate(const Lambdas& lambdas, const std::vector<Direction>& directions, int order,
                     Sums& sums);
 
-    // Of the last evaluation with a gradient, in the transformed columns.
+    // The same structure on products that differ in y only.
+    PatternEngine(const PatternEngine& other, const Products& products);
+
+    // Of the last evaluation with a gradient, in the transformed columns: beta, (X'V^-1 X)^-1, and
+    // Z_j'W (residual) of every level.
     const Vector& beta() const { return beta_; }
+    const Vector& inverse_information() const { return work_.info; }
+    Vector scores(const double* lambda) const;
     // Sum over levels of r_j r_j' with r_j = c_jy - C_j beta, k x k.
     void residual_moments(const double* beta, double* out) const;
 

@@ -55,6 +55,17 @@ Plan::Plan(std::shared_ptr<const Products> products, Layout layout, bool reml,
     }
 }
 
+Plan::Plan(const Plan& other, std::shared_ptr<const Products> products)
+    : products_(std::move(products)),
+      intercepts_(other.intercepts_),
+      layout_(other.layout_),
+      criterion_(other.criterion_),
+      T_(other.T_),
+      T_inverse_(other.T_inverse_),
+      moments_(other.moments_) {
+    if (other.patterns_) patterns_ = std::make_unique<PatternEngine>(*other.patterns_, *products_);
+}
+
 BlockEngine& Plan::blocks() {
     if (!blocks_) blocks_ = std::make_unique<BlockEngine>(products_, layout_, criterion_.reml);
     return *blocks_;
@@ -178,7 +189,22 @@ Minimum Plan::minimise_scaled(const Vector& start, const NewtonOptions& options,
 
 // Brings the block engine to these lambdas, up to signs and rotations of their columns.
 bool Plan::ensure_state(const Lambdas& lambdas) {
-    bool same = !state_.empty();
+    if (patterns_) {  // cheap enough to do again
+        if (directions_.empty()) {
+            basis_ = identity_basis(layout_);
+            directions_ = make_directions(layout_, basis_);
+        }
+        const Status status = patterns_->evaluate(lambdas, directions_, kGradient, sums_);
+        if (status != Status::ok) return false;
+        keep_state(lambdas);
+        return true;
+    }
+    return ensure_blocks(lambdas);
+}
+
+// The same of the block engine, whatever solves.
+bool Plan::ensure_blocks(const Lambdas& lambdas) {
+    bool same = !state_.empty() && !patterns_;
     for (std::size_t g = 0; same && g < lambdas.size(); ++g) {
         const Index k = layout_.group_k[g];
         double top = 0, gap = 0;
@@ -220,10 +246,12 @@ Solution Plan::solve(const Vector& theta) {
     out.scale = state_rss_ / criterion_.nu();
     out.logdet_RX = state_logdet_RX_ - 2 * criterion_.log_det_basis;
     out.value = objective(criterion_, state_logdet_L_, state_logdet_RX_, state_rss_);
-    Vector A(p * p), info = blocks().inverse_information(), half(p * p, 0.0);
+    Vector A(p * p), half(p * p, 0.0);
+    const Vector info = patterns_ ? patterns_->inverse_information() : blocks().inverse_information();
+    const Vector& beta = patterns_ ? patterns_->beta() : blocks().beta();
     out.beta.resize(p);
     fixed_basis(P.transform, p, A.data(), out.beta.data());
-    for (Index c = 0; c < p; ++c) axpy(blocks().beta()[c], &A[c * p], out.beta.data(), p);
+    for (Index c = 0; c < p; ++c) axpy(beta[c], &A[c * p], out.beta.data(), p);
     out.information_inverse.assign(p * p, 0.0);  // A V A'
     for (Index c = 0; c < p; ++c)
         for (Index l = 0; l < p; ++l) axpy(info[l + c * p], &A[l * p], &half[c * p], p);
@@ -233,8 +261,9 @@ Solution Plan::solve(const Vector& theta) {
     const Lambdas plain = make_lambdas(layout_, identity_basis(layout_), theta.data());
     for (std::size_t g = 0; g < P.groups.size(); ++g) {
         const Index k = P.groups[g].k, J = P.groups[g].levels;
-        const Vector s = blocks().scores(static_cast<Index>(g)), T = group_basis(g, T_),
-                     inverse = group_basis(g, T_inverse_);
+        const Vector s = patterns_ ? patterns_->scores(lambdas[g].data())
+                                   : blocks().scores(static_cast<Index>(g)),
+                     T = group_basis(g, T_), inverse = group_basis(g, T_inverse_);
         Vector b(J * k, 0.0), u(J * k, 0.0), scaled(k), work(k);
         // In scaled columns u = lambda's and b = lambda u; b of the user's columns is T b, and their
         // s is T^-T s. A row of zeros in the user's lambda gives zeros, not their rounding.
@@ -277,7 +306,7 @@ void Plan::multiply_transposed(const Vector& a, const double* x, Index k, double
 
 std::vector<Vector> Plan::conditional_covariances(const Vector& theta) {
     const Lambdas lambdas = lambdas_at(theta);
-    if (!ensure_state(lambdas)) return {};
+    if (!ensure_blocks(lambdas)) return {};
     std::vector<Vector> out = blocks().conditional_covariances();
     state_.clear();  // the selected inverse has been overwritten by the one without X
     for (std::size_t g = 0; g < out.size(); ++g) {
@@ -301,7 +330,7 @@ Vector Plan::row_variances(const Vector& theta, Index rows, const std::vector<bo
                            const std::vector<const std::int32_t*>& levels,
                            const std::vector<Vector>& z, const double* x) {
     const Lambdas lambdas = lambdas_at(theta);
-    if (!ensure_state(lambdas)) return Vector(rows, NAN);
+    if (!ensure_blocks(lambdas)) return Vector(rows, NAN);
     return blocks().row_variances(rows, include, levels, z, x);
 }
 

@@ -28,6 +28,8 @@ class Plan {
     // intercepts[g][c]: the column of group g that is the intercept of column c's term, or -1.
     Plan(std::shared_ptr<const Products> products, Layout layout, bool reml,
          std::vector<std::vector<Index>> intercepts);
+    // The structure of another plan, with products that differ in y only.
+    Plan(const Plan& other, std::shared_ptr<const Products> products);
 
     // theta in the user's coordinates.
     Evaluation evaluate(const Vector& theta, int order);
@@ -66,12 +68,6 @@ class Plan {
         return work + m * m * m < 2e6;
     }
 
-    // The same structure with another response.
-    std::unique_ptr<Plan> with(std::shared_ptr<const Products> products) const {
-        auto out = std::make_unique<Plan>(std::move(products), layout_, criterion_.reml, intercepts_);
-        out->moments_ = moments_;
-        return out;
-    }
     // Refits start from the moments where an evaluation costs no more than they do, else from theta.
     Minimum reminimise(const Vector& theta, const NewtonOptions& options) {
         return minimise(patterns_ ? nullptr : &theta, options);
@@ -91,6 +87,7 @@ class Plan {
     static void multiply_transposed(const Vector& a, const double* x, Index k, double* out);
     BlockEngine& blocks();
     bool ensure_state(const Lambdas& lambdas);
+    bool ensure_blocks(const Lambdas& lambdas);
     void keep_state(const Lambdas& lambdas);
     void transformed(const Vector& theta, const Basis& basis, double* out) const;
     Lambdas lambdas_at(const Vector& theta) const;
@@ -105,7 +102,7 @@ class Plan {
     std::unique_ptr<PatternEngine> patterns_;
     std::shared_ptr<const MomentEquations> moments_;
     Vector anchor_user_, anchor_scaled_;
-    Lambdas state_;  // lambdas of the block engine's last successful evaluation with a solution
+    Lambdas state_;  // lambdas of the last evaluation of the engine that solves
     // Of the last basis and theta, kept for their storage.
     Vector moment_work_, moment_psi_;
     Basis basis_;

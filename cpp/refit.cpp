@@ -10,7 +10,7 @@ namespace {
 class PatternRefits {
    public:
     PatternRefits(Plan& plan, const ResponseMoments& moments)
-        : work_(plan.with(std::make_shared<Products>(plan.products()))),
+        : work_(std::make_unique<Plan>(plan, std::make_shared<Products>(plan.products()))),
           moments_(moments),
           identity_(identity_basis(plan.layout())),
           A_(plan.products().p * plan.products().p),
@@ -70,11 +70,11 @@ RefitResult refit_many(Plan& plan, const RowSet& rows, const double* y, Index re
             out.converged[r] = fast->run(options, theta, beta, out.sigma[r], out.value[r]);
             continue;
         }
-        const auto one = plan.with(std::make_shared<Products>(moments.replaced(y + r * rows.n)));
-        const Minimum m = one->reminimise(start, options);
+        Plan one(plan, std::make_shared<Products>(moments.replaced(y + r * rows.n)));
+        const Minimum m = one.reminimise(start, options);
         if (m.outcome == Outcome::failed || m.outcome == Outcome::unbounded) continue;
-        const Vector user = one->to_user(m.theta);
-        const Solution s = one->solve(user);
+        const Vector user = one.to_user(m.theta);
+        const Solution s = one.solve(user);
         if (!s.ok) continue;
         std::copy(user.begin(), user.end(), theta);
         std::copy(s.beta.begin(), s.beta.end(), beta);
