@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import table as tables
 from ._core import fill
@@ -16,10 +16,9 @@ from .ols import OlsRecord
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .estimates import Record
     from .lmm import LmmRecord
     from .predict import Prediction
-
-    Record: TypeAlias = OlsRecord | LmmRecord
 
 __all__ = [
     "Labels",

@@ -17,9 +17,9 @@ from . import quantities
 from .structure import Note
 
 if TYPE_CHECKING:
+    from ..estimates import Record
     from ..lmm import LmmRecord
     from ..varcorr import Component
-    from .quantities import Record
 
 __all__ = ["loud", "many_correlations", "quiet", "singular", "why_left_out"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +10,7 @@ from .. import diagnostics, estimates
 from ..ols import OlsRecord
 
 if TYPE_CHECKING:
-    from ..lmm import LmmRecord
-
-    Record: TypeAlias = OlsRecord | LmmRecord
+    from ..estimates import Record
 
 __all__ = [
     "criteria",

@@ -9,7 +9,7 @@ from . import html, json, latex, tables, text
 from .structure import Report
 
 if TYPE_CHECKING:
-    from .quantities import Record
+    from ..estimates import Record
 
 __all__ = ["Summary", "build"]
 

@@ -18,8 +18,8 @@ from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, p_values, sig
 from .structure import Block, Fact, Facts, Field, Report, Table
 
 if TYPE_CHECKING:
+    from ..estimates import Record
     from ..lmm import LmmRecord
-    from .quantities import Record
 
 __all__ = [
     "MAX_CORRELATIONS",

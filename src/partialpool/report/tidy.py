@@ -14,8 +14,8 @@ from ..ols import OlsRecord
 from . import quantities, tables
 
 if TYPE_CHECKING:
+    from ..estimates import Record
     from ..lmm import LmmRecord
-    from .quantities import Record
 
 __all__ = ["augment", "glance", "tidy", "tidy_columns"]
 
