@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 __all__ = [
     "ConvergenceError",
@@ -35,6 +36,7 @@ __all__ = [
     "SingularFitWarning",
     "SpecificationError",
     "UnavailableError",
+    "one_of",
     "warn",
 ]
 
@@ -115,6 +117,19 @@ class MissingDataWarning(PartialPoolWarning):
 
 class RankDeficientWarning(PartialPoolWarning):
     """Columns of the fixed part that repeat others were dropped."""
+
+
+def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Refuse a value of the option `name` that is not among the `allowed` ones.
+
+    Raises
+    ------
+    SpecificationError
+    """
+    if value not in allowed:
+        *most, last = map(repr, allowed)
+        listed = f"{', '.join(most)} or {last}" if most else last
+        raise SpecificationError(f"{name}={value!r} must be {listed}.")
 
 
 def _excerpt(formula: str, position: int | None) -> tuple[str, int | None]:

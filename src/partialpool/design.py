@@ -15,7 +15,8 @@ import numpy as np
 from . import expression as expressions
 from . import formula as formulas
 from ._columns import FactorData
-from ._errors import DataError, MissingDataWarning, SpecificationError, warn
+from ._core import scan
+from ._errors import DataError, MissingDataWarning, SpecificationError, one_of, warn
 from ._types import Contrast, FloatArray, Group, IntArray, RandomTerm, TermSpec
 from .coding import Basis, Categorical, Piece, expand
 from .contrasts import TREATMENT, read_contrast
@@ -23,11 +24,21 @@ from .expression import Expression
 from .formula import ModelFormula
 from .grouping import group
 from .newdata import rebuild
-from .reader import Reader
+from .reader import FINITE, Reader
 from .schema import GroupSchema, Plan, Rows, Schema, TermSchema, columns, plan_of
 from .table import Table
 
-__all__ = ["Design", "Rows", "Schema", "Spec", "build", "dense", "rebuild"]
+__all__ = [
+    "Design",
+    "Rows",
+    "Schema",
+    "Spec",
+    "build",
+    "dense",
+    "displayed",
+    "rebuild",
+    "response_of",
+]
 
 # X'X of more columns than this would take 3 GB (p^2 doubles); a factor of so many levels belongs
 # in a random-effects term.
@@ -91,8 +102,7 @@ def build(
     SpecificationError
         For options that make no sense.
     """
-    if missing not in ("drop", "raise"):
-        raise SpecificationError(f"missing={missing!r} must be 'drop' or 'raise'.")
+    one_of("missing", missing, ("drop", "raise"))
     read = Reader(table, mf)
     if mf.dot:
         mf = read.mf = _expand_dot(mf, table, weights, offset)
@@ -114,6 +124,43 @@ def build(
         ),
         table,
     )
+
+
+def displayed(option: Any) -> str | None:
+    """Weights or offset as a `Spec` shows them: their text, or that they were an array."""
+    return option if option is None or isinstance(option, str) else "(array)"
+
+
+def response_of(rows: Rows, y: Any) -> FloatArray:
+    """Another response for the same rows, a read-only copy.
+
+    Parameters
+    ----------
+    rows : Rows
+    y : (nobs,) array_like
+
+    Returns
+    -------
+    (nobs,) float64
+
+    Raises
+    ------
+    DataError
+        If `y` has another length or a value that is not a finite number.
+    """
+    try:
+        response = np.array(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError("refit(y): y must hold numbers, one for each used row.") from None
+    if response.shape != (rows.nobs,):
+        raise DataError(
+            f"refit(y): y has shape {response.shape}; this fit used {rows.nobs} rows and needs one "
+            "value for each."
+        )
+    if scan(response) != FINITE:
+        row = int(np.flatnonzero(~np.isfinite(response))[0])
+        raise DataError(f"refit(y): y[{row}] is {response[row]}; every value must be finite.")
+    return _frozen(response)
 
 
 def dense(rows: Rows, start: int = 0, stop: int | None = None) -> FloatArray:

@@ -6,21 +6,19 @@ case deletion by exact refit is a different quantity and is not here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ._core import fill
-from ._errors import SpecificationError
+from ._errors import SpecificationError, one_of
 from ._types import FloatArray
 from .estimates import covariance, sigma
 from .ols import OlsRecord
 from .predict import fitted
 
 if TYPE_CHECKING:
-    from .lmm import LmmRecord
-
-    Record: TypeAlias = OlsRecord | LmmRecord
+    from .estimates import Record
 
 __all__ = [
     "cooks_distance",
@@ -50,8 +48,7 @@ def residuals(record: Record, kind: str = "response") -> FloatArray:
     SpecificationError
         For another kind.
     """
-    if kind not in _KINDS:
-        raise SpecificationError(f"resid(kind={kind!r}): kind is one of {', '.join(_KINDS)}.")
+    one_of("kind", kind, _KINDS)
     assert record.rows.y is not None
     r = record.rows.y - fitted(record)
     if kind in ("response", "working"):
@@ -125,10 +122,9 @@ def sandwich(record: OlsRecord, kind: str) -> FloatArray:
     SpecificationError
         For another kind, and for HC3 where a row has a leverage of one.
     """
+    one_of("kind", kind, ("classical", "HC3"))
     if kind == "classical":
         return covariance(record)
-    if kind != "HC3":
-        raise SpecificationError(f"cov_params(kind={kind!r}): kind is 'classical' or 'HC3'.")
     h = hatvalues(record)
     if np.any(1 - h < 1e-10):  # calibrated: the rounding of a leverage that is one exactly
         row = int(np.argmax(h))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._errors import SpecificationError
+from ._errors import SpecificationError, one_of
 from ._types import FloatArray
 from .control import Control
 from .pls import Problem, Solution
@@ -53,9 +53,13 @@ class Objective:
         theta : (m,) float64
         kind : "exact" or "average"
             "average": the average-information curvature that the optimiser uses.
+
+        Raises
+        ------
+        SpecificationError
+            For another kind, or a theta of another length.
         """
-        if kind not in ("exact", "average"):
-            raise SpecificationError(f"hessian(kind={kind!r}) must be 'exact' or 'average'.")
+        one_of("kind", kind, ("exact", "average"))
         found = self._problem.evaluate(self._theta(theta), kind).hessian
         assert found is not None
         return found

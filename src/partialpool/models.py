@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from . import diagnostics, effects, estimates, frames, lmm, ols, options, varcorr
 from . import predict as predictions
 from . import simulate as simulation
+from ._errors import one_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -91,7 +92,7 @@ class _Model:
         DataFrame
             ``lower, upper``, a row a coefficient.
         """
-        options.one_of("method", method, ("wald",))
+        one_of("method", method, ("wald",))
         return frames.limits(self._record, estimates.conf_int(self._record, level))
 
     @property
@@ -216,7 +217,7 @@ class _Model:
         -----
         Limits use t quantiles for `lm` and normal ones for `lmer`.
         """
-        options.one_of("kind", kind, ("response", "link"))
+        one_of("kind", kind, ("response", "link"))
         found = predictions.predict(
             self._record,
             data,
@@ -344,7 +345,7 @@ class LinearModel(_Model):
 
     def model_matrix(self, part: str = "fixed") -> pd.DataFrame:
         """The columns of X that were kept, in the used rows."""
-        options.one_of("part", part, ("fixed",))
+        one_of("part", part, ("fixed",))
         return frames.fixed_matrix(self._record)
 
     def tidy(self, conf_int: bool = False, *, level: float = 0.95) -> Any:

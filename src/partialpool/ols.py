@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import design, qr
 from . import formula as formulas
 from . import table as tables
-from ._errors import DataError, SpecificationError
+from ._errors import SpecificationError
 from ._types import FloatArray
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def fit(
         formula=mf.text,
         kind="lm",
         reml=None,
-        weights=_shown(weights),
-        offset=_shown(offset),
+        weights=design.displayed(weights),
+        offset=design.displayed(offset),
         contrasts=contrasts,
         missing=missing,
     )
@@ -158,26 +158,7 @@ def refit(record: OlsRecord, y: Any) -> OlsRecord:
     Raises
     ------
     DataError
-        If `y` has another length or a value that is not finite.
+        As `design.response_of`.
     """
-    try:
-        response = np.array(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError("refit(y): y must hold numbers, one for each used row.") from None
-    if response.shape != (record.rows.nobs,):
-        raise DataError(
-            f"refit(y): y has shape {response.shape}; this fit used {record.rows.nobs} rows and "
-            "needs one value for each."
-        )
-    if not np.isfinite(response).all():
-        row = int(np.flatnonzero(~np.isfinite(response))[0])
-        raise DataError(f"refit(y): y[{row}] is {response[row]}; every value must be finite.")
-    response.flags.writeable = False
-    rows = record.rows._replace(y=response)
+    rows = record.rows._replace(y=design.response_of(record.rows, y))
     return from_rows(rows, spec=record.spec, schema=record.schema, table=record.table)
-
-
-def _shown(option: Any) -> str | None:
-    if option is None or isinstance(option, str):
-        return option
-    return "(array)"

@@ -1,10 +1,10 @@
-"""Options of a fit: what may be asked for, and what `update` changes."""
+"""The arguments of a fit, as `update` changes them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,23 +14,9 @@ from .ols import OlsRecord
 from .schema import plan_of
 
 if TYPE_CHECKING:
-    from .lmm import LmmRecord
+    from .estimates import Record
 
-    Record: TypeAlias = OlsRecord | LmmRecord
-
-__all__ = ["changed", "one_of", "updated_formula"]
-
-
-def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a value that is not allowed.
-
-    Raises
-    ------
-    SpecificationError
-    """
-    if value not in allowed:
-        listed = " or ".join(repr(v) for v in allowed)
-        raise SpecificationError(f"{name}={value!r} must be {listed}.")
+__all__ = ["changed", "updated_formula"]
 
 
 def changed(record: Record, formula: str | None, changes: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +48,7 @@ def changed(record: Record, formula: str | None, changes: dict[str, Any]) -> dic
         )
     new = old | {"data": data} | changes
     for name in ("weights", "offset"):
-        if name not in changes and new[name] == "(array)":
+        if name not in changes and name in record.schema.array_options:
             new[name] = _array(record, name, "data" in changes)
     new["formula"] = spec.formula if formula is None else updated_formula(spec.formula, formula)
     if "contrasts" not in changes:

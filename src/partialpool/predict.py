@@ -16,7 +16,7 @@ from . import formula as formulas
 from . import table as tables
 from ._core import fill, linear
 from ._core import random as random_sum
-from ._errors import FormulaError, SpecificationError
+from ._errors import FormulaError, SpecificationError, one_of
 from ._types import BoolArray, Column, FloatArray, Group
 from .coding import expand
 from .estimates import check_level, covariance, quantile, sigma
@@ -25,12 +25,11 @@ from .schema import plan_of
 
 if TYPE_CHECKING:
     from .design import Rows
+    from .estimates import Record
     from .formula import Bar
     from .lmm import LmmRecord
     from .schema import GroupSchema
     from .table import Table
-
-    Record: TypeAlias = OlsRecord | LmmRecord
 
 __all__ = ["Prediction", "chosen_columns", "fitted", "fixed_part", "predict", "random_part"]
 
@@ -102,7 +101,8 @@ def predict(
     DataError
         For unseen levels and missing columns.
     """
-    _check(new_levels, interval)
+    one_of("new_levels", new_levels, ("error", "population"))
+    one_of("interval", interval, (None, "confidence", "prediction"))
     check_level(level)
     chosen = chosen_columns(record, random)
     if data is None:
@@ -150,16 +150,18 @@ def chosen_columns(record: Record, random: str | None) -> Chosen:
     ------
     FormulaError
         If a bar is not part of the fitted terms.
+    SpecificationError
+        If it is no formula, or the model has no random effects.
     """
     terms = record.rows.terms
-    if not isinstance(random, (str, type(None))):
-        raise SpecificationError(
-            f"random={random!r} must be 'all', 'none' or a formula such as '~ (1 | g)'."
-        )
     if random == "all":
         return tuple((True,) * len(t.columns) for t in terms)
     if random is None or random == "none":
         return tuple((False,) * len(t.columns) for t in terms)
+    if not isinstance(random, str) or "~" not in random:
+        raise SpecificationError(
+            f"random={random!r} must be 'all', 'none' or a formula such as '~ (1 | g)'."
+        )
     if isinstance(record, OlsRecord):
         raise SpecificationError(f"random={random!r}: a linear model has no random effects.")
     chosen = [[False] * len(t.columns) for t in terms]
@@ -311,12 +313,3 @@ def _without(rows: Rows, chosen: Chosen) -> Rows:
         for term, use in zip(rows.terms, chosen, strict=True)
     )
     return rows._replace(terms=terms)
-
-
-def _check(new_levels: str, interval: str | None) -> None:
-    if new_levels not in ("error", "population"):
-        raise SpecificationError(f"new_levels={new_levels!r} must be 'error' or 'population'.")
-    if interval not in (None, "confidence", "prediction"):
-        raise SpecificationError(
-            f"interval={interval!r} must be None, 'confidence' or 'prediction'."
-        )

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._core import random as random_sum
-from ._errors import SpecificationError
+from ._errors import SpecificationError, one_of
 from ._types import FloatArray
 from .estimates import sigma
 from .ols import OlsRecord
 from .predict import fitted
 
 if TYPE_CHECKING:
-    from .lmm import LmmRecord
-
-    Record: TypeAlias = OlsRecord | LmmRecord
+    from .estimates import Record
 
 __all__ = ["simulate"]
 
@@ -50,8 +48,7 @@ def simulate(record: Record, n: int = 1, *, seed: Any = None, random: str = "new
     """
     if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
         raise SpecificationError(f"simulate(n={n!r}): n must be a whole number of at least 1.")
-    if random not in ("new", "fitted"):
-        raise SpecificationError(f"simulate(random={random!r}): random is 'new' or 'fitted'.")
+    one_of("random", random, ("new", "fitted"))
     rows = record.rows
     center = fitted(record, random="all" if random == "fitted" else "none")
     scale = sigma(record)
