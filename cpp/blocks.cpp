@@ -230,7 +230,10 @@ bool BlockEngine::factor_dense(const Lambdas& lambdas, Sums& sums) {
         }
     }
     for (Index c = 0; c < q_; ++c) chol_[c + c * m_] += 1;
-    if (!dense_cholesky(chol_.data(), m_, m_)) return false;
+    // The last pivot is the residual sum of squares: where y has none, the rest stands.
+    const Index factored = dense_cholesky(chol_.data(), m_, m_);
+    if (factored < m_ - 1) return false;
+    if (factored == m_ - 1) chol_[m_ * m_ - 1] = 0;
     double random = 0, fixed = 0;
     for (Index c = 0; c < q_; ++c) random += std::log(chol_[c + c * m_]);
     for (Index c = q_; c < q_ + p_; ++c) fixed += std::log(chol_[c + c * m_]);

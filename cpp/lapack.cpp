@@ -9,12 +9,12 @@ Lapack& lapack() {
     return table;
 }
 
-bool dense_cholesky(double* a, Index n, Index ld) {
-    if (n <= kSmall || !lapack().potrf) return cholesky(a, n, ld);
+Index dense_cholesky(double* a, Index n, Index ld) {
+    if (n <= kSmall || !lapack().potrf) return cholesky_until(a, n, ld);
     char lower = 'L';
     int size = static_cast<int>(n), leading = static_cast<int>(ld), info = 0;
     lapack().potrf(&lower, &size, a, &leading, &info);
-    return info == 0;
+    return info == 0 ? n : info - 1;
 }
 
 void dense_inverse(const double* l, Index n, Index ld, double* out) {

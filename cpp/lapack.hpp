@@ -27,8 +27,8 @@ Lapack& lapack();
 // Below this size our own kernels are used, whatever has been loaded.
 constexpr Index kSmall = 48;
 
-// a := lower Cholesky factor of the lower triangle.
-bool dense_cholesky(double* a, Index n, Index ld);
+// a := lower Cholesky factor of the lower triangle; the first column that fails, n when none does.
+Index dense_cholesky(double* a, Index n, Index ld);
 // Lower triangle of (l l')^-1 into out (n x n), from the leading n x n block of l.
 void dense_inverse(const double* l, Index n, Index ld, double* out);
 // c := c - a a' (lower triangle), a is n x k.

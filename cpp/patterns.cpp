@@ -165,7 +165,9 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
                 S[y + x * w] -= inner<K>(Kj.data(), Su + pair(x, y) * kk, k);
     }
     sums.logdet_L = logdet;
-    if (!cholesky(S.data(), w, w)) return Status::not_positive_definite;
+    const Index factored = cholesky_until(S.data(), w, w);
+    if (factored < p) return Status::not_positive_definite;
+    if (factored == p) S[w * w - 1] = 0;  // y has no residual; the rest stands
     double fixed = 0;
     for (Index c = 0; c < p; ++c) fixed += std::log(S[c + c * w]);
     sums.logdet_RX = 2 * fixed;

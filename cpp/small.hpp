@@ -46,9 +46,9 @@ class LogProduct {
     double sum_ = 0, product_ = 1;
 };
 
-// Lower Cholesky factor of the lower triangle of a (n x n, leading dimension ld), in place.
-// False when a pivot is not positive (or not a number).
-inline bool cholesky(double* a, Index n, Index ld) {
+// Lower Cholesky factor of the lower triangle of a (n x n, leading dimension ld), in place. Returns
+// the first column whose pivot is not positive (or not a number); n when there is none.
+inline Index cholesky_until(double* a, Index n, Index ld) {
     for (Index c = 0; c < n; ++c) {
         double* col = a + c * ld;
         for (Index k = 0; k < c; ++k) {
@@ -57,14 +57,16 @@ inline bool cholesky(double* a, Index n, Index ld) {
             if (f == 0) continue;
             for (Index r = c; r < n; ++r) col[r] -= f * prev[r];
         }
-        if (!(col[c] > 0)) return false;
+        if (!(col[c] > 0)) return c;
         const double d = std::sqrt(col[c]);
         col[c] = d;
         const double inv = 1 / d;
         for (Index r = c + 1; r < n; ++r) col[r] *= inv;
     }
-    return true;
+    return n;
 }
+
+inline bool cholesky(double* a, Index n, Index ld) { return cholesky_until(a, n, ld) == n; }
 
 // x := L^-1 x for lower L.
 inline void solve_lower(const double* l, Index n, Index ld, double* x) {

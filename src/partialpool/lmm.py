@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, design, optimize, products, qr
+from . import _core, optimize, products, qr
 from ._errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -176,22 +176,20 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
         native, plan, found, solved = old.native.refit(
             native_rows, response, start, record.control.tolerance, record.control.max_evaluations
         )
-    stage = _stage(
-        record,
-        rows=record.rows._replace(y=response),
-        products=products.CrossProducts(native, record.products.kept),
-        groups=groups,
-        native_rows=native_rows,
-    )
-    workspace: dict[str, Any] = {"rows": (groups, native_rows)}
-    if found is None or _is_exact(stage):
-        optimum, solution = _degenerate(stage)
+    rows = record.rows._replace(y=response)
+    changes: dict[str, Any] = {
+        "rows": rows,
+        "products": products.CrossProducts(native, record.products.kept),
+        "workspace": {"rows": (groups, native_rows)},
+    }
+    if found is None or _is_exact(native):
+        changes["optimum"], changes["solution"] = _degenerate(rows, record.layout)
     else:
-        optimum = optimize.record(found)
-        _require_optimum(optimum, stage.rows)
-        workspace["problem"] = new = old.with_response(stage.products, plan)
-        solution = new.solution(optimum.theta, solved)
-    fitted = _record(stage, record.control, optimum, solution, workspace)
+        optimum = changes["optimum"] = optimize.record(found)
+        _require_optimum(optimum, rows)
+        new = changes["workspace"]["problem"] = old.with_response(changes["products"], plan)
+        changes["solution"] = new.solution(optimum.theta, solved)
+    fitted = _changed(record, changes)
     _warn(fitted)
     return fitted
 
@@ -247,11 +245,22 @@ def refit_ml(record: LmmRecord) -> LmmRecord:
     if not record.spec.reml:
         return record
     groups, native_rows = _native_rows(record)
-    spec = design.Spec(**{**_fields(record.spec), "reml": False})
-    stage = _stage(record, spec=spec, groups=groups, native_rows=native_rows)
-    start = [float(v) for v in record.solution.theta]
-    optimum, solution, workspace = _minimised(stage, False, record.control, start=start)
-    fitted = _record(stage, record.control, optimum, solution, workspace)
+    groups, native_rows = _native_rows(record)
+    workspace: dict[str, Any] = {"rows": (groups, native_rows)}
+    changes: dict[str, Any] = {"spec": replace(record.spec, reml=False), "workspace": workspace}
+    if record.solution.sigma > 0:
+        found = workspace["problem"] = Problem(
+            record.products,
+            record.layout,
+            reml=False,
+            groups=groups,
+            threads=record.control.threads,
+        )
+        start = record.solution.theta.tolist()
+        optimum = changes["optimum"] = optimize.minimize(found, record.control, start=start)
+        _require_optimum(optimum, record.rows)
+        changes["solution"] = found.solve(optimum.theta)
+    fitted = _changed(record, changes)
     _warn(fitted)
     return fitted
 
@@ -280,25 +289,25 @@ def _record(
     )
 
 
-_SHARED = ("spec", "schema", "rows", "table", "products", "layout", "names", "kept", "aliases")
-
-
-def _stage(record: LmmRecord, **changes: Any) -> Stage:
-    """The stage that a record came from, with changes."""
-    return Stage(**{name: getattr(record, name) for name in _SHARED} | changes)
+def _changed(record: LmmRecord, changes: dict[str, Any]) -> LmmRecord:
+    """A copy with changes: `dataclasses.replace` without its cost, half of a small refit."""
+    new = object.__new__(LmmRecord)
+    new.__dict__.update(record.__dict__)
+    new.__dict__.update(changes)
+    return new
 
 
 def _minimised(
-    stage: Stage, reml: bool, control: Control, *, start: list[float] | None = None
+    stage: Stage, reml: bool, control: Control
 ) -> tuple[Optimum, Solution, dict[str, Any]]:
     """The optimum, its solution, and the work space worth keeping."""
     workspace: dict[str, Any] = {"rows": (stage.groups, stage.native_rows)}
-    if _is_exact(stage):
-        return (*_degenerate(stage), workspace)
+    if _is_exact(stage.products.native):
+        return (*_degenerate(stage.rows, stage.layout), workspace)
     found = Problem(
         stage.products, stage.layout, reml=reml, groups=stage.groups, threads=control.threads
     )
-    optimum = optimize.minimize(found, control, start=start)
+    optimum = optimize.minimize(found, control)
     _require_optimum(optimum, stage.rows)
     workspace["problem"] = found
     return optimum, found.solve(optimum.theta), workspace
@@ -319,20 +328,17 @@ def _require_optimum(optimum: Optimum, rows: Rows) -> None:
         )
 
 
-def _is_exact(stage: Stage) -> bool:
+def _is_exact(native: _core.Products) -> bool:
     """Is y, to rounding, a combination of the fixed columns? Then all variances are zero."""
-    native = stage.products.native
-    return math.sqrt(native.rss0 / stage.rows.nobs) <= _EXACT * native.response_size
+    return math.sqrt(native.rss0 / native.n) <= _EXACT * native.response_size
 
 
-def _degenerate(stage: Stage) -> tuple[Optimum, Solution]:
+def _degenerate(rows: Rows, layout: Layout) -> tuple[Optimum, Solution]:
     """Zero variances: least squares fits y exactly."""
-    found = qr.factor(stage.rows)
-    theta = np.zeros(stage.layout.size)
+    found = qr.factor(rows)
+    theta = np.zeros(layout.size)
     theta.flags.writeable = False
-    b = tuple(
-        np.zeros((len(stage.rows.groups[t.group].levels), len(t.columns))) for t in stage.rows.terms
-    )
+    b = tuple(np.zeros((len(rows.groups[t.group].levels), len(t.columns))) for t in rows.terms)
     solution = Solution(
         theta=theta,
         beta=found.beta,
@@ -356,7 +362,7 @@ def _degenerate(stage: Stage) -> tuple[Optimum, Solution]:
         gradient_norm=0.0,
         min_hessian_eigenvalue=0.0,
         kkt=True,
-        rank=(0,) * len(stage.rows.terms),
+        rank=(0,) * len(rows.terms),
         evaluations=0,
         message="the fixed effects fit the response exactly: every variance is zero",
         log=(),
@@ -403,7 +409,3 @@ def _warn(record: LmmRecord) -> None:
             "See fit.varcorr; a simpler term gives the same fit.",
             SingularFitWarning,
         )
-
-
-def _fields(spec: Spec) -> dict[str, Any]:
-    return {name: getattr(spec, name) for name in spec.__dataclass_fields__}

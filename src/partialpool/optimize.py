@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ._errors import SpecificationError
@@ -44,8 +43,7 @@ class LogEntry(NamedTuple):
     accepted: bool
 
 
-@dataclass(frozen=True)
-class Optimum:
+class Optimum(NamedTuple):
     """Where the optimiser ended, and the evidence that it is a minimum.
 
     Attributes

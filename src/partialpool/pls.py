@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,8 +47,7 @@ class Evaluation(NamedTuple):
     hessian: FloatArray | None
 
 
-@dataclass(frozen=True)
-class Solution:
+class Solution(NamedTuple):
     """Penalised least squares at one theta.
 
     Attributes
@@ -157,7 +154,8 @@ class Problem:
 
     def with_response(self, products: CrossProducts, native: _core.Plan) -> Problem:
         """The same problem for another response, from its products and its native plan."""
-        new = copy(self)
+        new = object.__new__(Problem)
+        new.__dict__.update(self.__dict__)
         new.products, new.native = products, native
         return new
 

@@ -187,7 +187,7 @@ def test_the_direction_without_variance_is_named(monkeypatch: pytest.MonkeyPatch
 def test_a_fit_that_is_not_certified_says_so_first(sleep: pd.DataFrame) -> None:
     fit = pp.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     record = fit._record
-    bad = replace(record, optimum=replace(record.optimum, converged=False, message="stopped"))
+    bad = replace(record, optimum=record.optimum._replace(converged=False, message="stopped"))
     lines = str(summary.build(bad)).splitlines()
     assert lines[1].startswith("!! NOT AT A CERTIFIED OPTIMUM: stopped")
     assert 'role="alert"' in summary.build(bad).as_html()
