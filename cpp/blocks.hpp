@@ -45,6 +45,9 @@ class BlockEngine {
     BlockEngine(std::shared_ptr<const Products> products, const Layout& layout, bool reml,
                 bool eliminate_one = false);
 
+    // Columns of the dense Schur complement, y included, before anything is allocated.
+    static Index dense_columns(const Products& products);
+
     Status evaluate(const Lambdas& lambdas, const std::vector<Direction>& directions, int order,
                     Sums& sums);
 

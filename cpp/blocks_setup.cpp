@@ -95,6 +95,32 @@ std::vector<Index> chain(const Products& products, Index first, const std::vecto
     return out;
 }
 
+std::vector<Index> groups_by_size(const Products& P) {
+    std::vector<Index> out(P.groups.size());
+    std::iota(out.begin(), out.end(), 0);
+    std::stable_sort(out.begin(), out.end(),
+                     [&](Index a, Index b) { return effects(P, a) > effects(P, b); });
+    return out;
+}
+
+// The chain of groups that leaves the fewest dense columns; on a tie, the one that starts with the
+// largest group.
+std::vector<Index> elimination_order(const Products& P, const std::vector<Index>& by_size) {
+    std::vector<Index> best{by_size[0]};
+    if (by_size.size() == 1) return best;
+    Index most = -1;
+    for (Index first : by_size) {
+        const std::vector<Index> candidate = chain(P, first, by_size);
+        Index eliminated = 0;
+        for (Index g : candidate) eliminated += effects(P, g);
+        if (eliminated > most) {
+            most = eliminated;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
 // A stored block of the pair as (k_a x k_b) of the coupling, into out with leading dimension k_a.
 void copy_block(const Coupling& c, Index slot, Index ka, Index kb, double* out) {
     const double* B = &c.pair->B[slot * ka * kb];
@@ -107,6 +133,13 @@ void copy_block(const Coupling& c, Index slot, Index ka, Index kb, double* out) 
 }
 
 }  // namespace
+
+Index BlockEngine::dense_columns(const Products& P) {
+    Index columns = P.p + 1;
+    for (std::size_t g = 0; g < P.groups.size(); ++g) columns += effects(P, static_cast<Index>(g));
+    for (Index g : elimination_order(P, groups_by_size(P))) columns -= effects(P, g);
+    return columns;
+}
 
 BlockEngine::BlockEngine(std::shared_ptr<const Products> products, const Layout& layout, bool reml,
                          bool eliminate_one)
@@ -126,28 +159,11 @@ BlockEngine::BlockEngine(std::shared_ptr<const Products> products, const Layout&
     s_dense_.resize(q_);
 }
 
-// Eliminate the chain of groups that leaves the fewest dense columns; on a tie, the one that
-// starts with the largest group.
 void BlockEngine::choose_order(bool eliminate_one) {
     const Products& P = *products_;
-    const Index groups = static_cast<Index>(P.groups.size());
-    std::vector<Index> by_size(groups);
-    std::iota(by_size.begin(), by_size.end(), 0);
-    std::stable_sort(by_size.begin(), by_size.end(),
-                     [&](Index a, Index b) { return effects(P, a) > effects(P, b); });
-    std::vector<Index> best{by_size[0]};
-    if (!eliminate_one && groups > 1) {
-        Index most = -1;
-        for (Index first : by_size) {
-            const std::vector<Index> candidate = chain(P, first, by_size);
-            Index eliminated = 0;
-            for (Index g : candidate) eliminated += effects(P, g);
-            if (eliminated > most) {
-                most = eliminated;
-                best = candidate;
-            }
-        }
-    }
+    const std::vector<Index> by_size = groups_by_size(P),
+                             best = eliminate_one ? std::vector<Index>{by_size[0]}
+                                                  : elimination_order(P, by_size);
     for (Index g : best) {
         Eliminated E;
         E.group = g;

@@ -491,6 +491,8 @@ NB_MODULE(_core, m) {
         .def("state", &products_state)
         .def_prop_ro("n", [](const PyProducts& s) { return s.p->n; })
         .def_prop_ro("p", [](const PyProducts& s) { return s.p->p; })
+        .def("dense_columns",
+             [](const PyProducts& s) { return BlockEngine::dense_columns(*s.p); })
         .def("smallest_pivot", [](const PyProducts& s) { return smallest_pivot(*s.p); })
         .def("fixed_transform",
              [](const PyProducts& s) {

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Stage", "checked", "prepare"]
 
 _CONTROL = Control()
+# Four dense matrices of this order take 13 GB, and an evaluation minutes.
+_MAX_DENSE = 20_000
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def prepare(
             native_rows = products.row_set(rows, kept, groups)
             native = products.first_pass(rows, kept, groups, native_rows)
         native = products.second_pass(rows, kept, groups, native_rows, native)
+    if len(rows.groups) > 1:
+        _check_size(rows, native.dense_columns())
     a = products.CrossProducts(native, kept)
     layout = covariance.layout([t.spec for t in rows.terms])
     return Stage(
@@ -115,6 +119,19 @@ def prepare(
         aliases,
         groups,
         native_rows,
+    )
+
+
+def _check_size(rows: Rows, columns: int) -> None:
+    if columns <= _MAX_DENSE:
+        return
+    sizes = ", ".join(f"{g.name} {len(g.levels)}" for g in rows.groups)
+    raise SpecificationError(
+        f"The crossed grouping factors ({sizes} levels) leave {columns} coupled random effects and "
+        f"coefficients, whose {columns} x {columns} matrices would take "
+        f"{4 * 8 * columns**2 / 1e9:.0f} GB; the limit is {_MAX_DENSE}. One factor may have any "
+        "number of levels, and so may factors nested in each other: drop or coarsen one of the "
+        "others."
     )
 
 
