@@ -24,8 +24,10 @@ __all__ = [
     "factor_of_integers",
     "factor_of_objects",
     "kind_of",
+    "listed",
     "not_numeric",
     "numeric_of",
+    "plain_levels",
     "with_missing",
 ]
 
@@ -204,6 +206,18 @@ def with_missing(data: FactorData, missing: BoolArray | None) -> FactorData:
     codes = np.full(missing.size, -1, dtype=np.int32)
     codes[~missing] = data.codes
     return FactorData(codes, data.levels, True, data.occurring)
+
+
+def plain_levels(levels: Sequence[Any] | npt.NDArray[Any]) -> list[Any]:
+    """Levels as a list, of Python's own numbers where they were an array."""
+    return levels.tolist() if isinstance(levels, np.ndarray) else list(levels)
+
+
+def listed(levels: Sequence[Any] | npt.NDArray[Any], most: int = 8) -> str:
+    """Levels as a message shows them: the first few, and how many there are."""
+    few = [v.item() if isinstance(v, np.generic) else v for v in plain_levels(levels[:most])]
+    shown = ", ".join(map(repr, few))
+    return shown if len(levels) <= most else f"{shown}, ... ({len(levels)} in all)"
 
 
 def not_numeric(name: str, kind: Kind, dtype: str, values: Iterable[Any] = ()) -> DataError:

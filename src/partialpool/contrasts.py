@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._columns import listed
 from ._errors import DataError, SpecificationError
 from ._types import Contrast, FloatArray
 
@@ -134,7 +135,7 @@ def _base(levels: Sequence[Any], contrast: Contrast, column: str) -> int:
             return contrast.position
         raise DataError(
             f"{column} asks for level number {contrast.position + 1} as the reference, but there "
-            f"are {len(levels)} levels in the rows used: {_listed(levels)}."
+            f"are {len(levels)} levels in the rows used: {listed(levels)}."
         )
     if contrast.base is None:
         return 0
@@ -146,17 +147,8 @@ def _base(levels: Sequence[Any], contrast: Contrast, column: str) -> int:
             return i
     raise DataError(
         f"The reference level {contrast.base!r} of {column} does not occur in the rows used; the "
-        f"levels are {_listed(levels)}."
+        f"levels are {listed(levels)}."
     )
-
-
-def _listed(levels: Sequence[Any], most: int = 8) -> str:
-    shown = ", ".join(repr(_plain(level)) for level in list(levels[:most]))
-    return shown if len(levels) <= most else f"{shown}, ... ({len(levels)} in all)"
-
-
-def _plain(level: Any) -> Any:
-    return level.item() if isinstance(level, np.generic) else level
 
 
 @lru_cache(maxsize=64)
@@ -222,13 +214,13 @@ def _matrix_coding(levels: Sequence[Any], contrast: Contrast, column: str) -> Co
         if absent:
             raise SpecificationError(
                 f"The contrast matrix of {column} has no row for the level {absent[0]!r}; its "
-                f"index has {_listed(contrast.labels)}."
+                f"index has {listed(contrast.labels)}."
             )
         matrix = matrix[[place[level] for level in levels]]
     elif rows != size:
         raise SpecificationError(
             f"The contrast matrix of {column} has {rows} rows, but there are {size} levels in "
-            f"the rows used: {_listed(levels)}."
+            f"the rows used: {listed(levels)}."
         )
     width = matrix.shape[1]
     with_one = np.column_stack([np.ones(size), matrix])

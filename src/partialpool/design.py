@@ -14,7 +14,7 @@ import numpy as np
 
 from . import expression as expressions
 from . import formula as formulas
-from ._columns import FactorData
+from ._columns import listed, plain_levels
 from ._core import scan
 from ._errors import DataError, MissingDataWarning, SpecificationError, one_of, warn
 from ._types import Contrast, FloatArray, Group, IntArray, RandomTerm, TermSpec
@@ -369,13 +369,12 @@ def _categorical(
     data = read.used_levels(column)
     if len(data.levels) < 2:
         raise DataError(
-            f"Factor {piece.text!r} has one level, {_one(data)}, in the rows used, so it has no "
-            "effect to estimate. Drop it from the formula."
+            f"Factor {piece.text!r} has one level, {listed(data.levels)}, in the rows used, so it "
+            "has no effect to estimate. Drop it from the formula."
         )
-    levels = data.levels
-    listed = tuple(levels.tolist() if isinstance(levels, np.ndarray) else levels)
-    if len(set(map(str, listed))) < len(listed):
-        texts = list(map(str, listed))
+    levels = tuple(plain_levels(data.levels))
+    texts = list(map(str, levels))
+    if len(set(texts)) < len(texts):
         twice = next(text for text in texts if texts.count(text) > 1)
         raise DataError(
             f"Factor {piece.text!r} has different levels that both print as {twice!r}, so their "
@@ -383,12 +382,7 @@ def _categorical(
         )
     contrast = asked.get(column, TREATMENT) if wanted is None else wanted
     data.codes.flags.writeable = False
-    return data.codes, Categorical(piece.text, listed, contrast)
-
-
-def _one(data: FactorData) -> str:
-    level = data.levels[0]
-    return repr(level.item() if isinstance(level, np.generic) else level)
+    return data.codes, Categorical(piece.text, levels, contrast)
 
 
 def _check_width(plan: Plan, pieces: Mapping[str, Piece]) -> None:

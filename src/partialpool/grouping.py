@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import factor_of_integers
+from ._columns import factor_of_integers, listed
 from ._errors import DataError
 from ._types import Group, IntArray
 from .expression import Expression
@@ -37,7 +37,7 @@ def group(
             levels = tuple(levels)
     if len(levels) < 2:
         raise DataError(
-            f"Grouping factor {name!r} has one level, {levels[0]!s}, in term {text}: a variance "
+            f"Grouping factor {name!r} has one level, {listed(levels)}, in term {text}: a variance "
             "between groups needs at least two. Drop the term."
         )
     codes.flags.writeable = False

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import FactorData
+from ._columns import FactorData, listed, plain_levels
 from ._errors import DataError, FormulaError
 from ._types import BoolArray, FloatArray, Group, IntArray, RandomTerm
 from .coding import Categorical, Recipe
@@ -213,7 +213,7 @@ class _NewData:
         if unseen:
             raise DataError(
                 f"Factor {piece.text!r} has {_levels(unseen)} in the new data, for which the fit "
-                f"has no coefficient; it knows {_listed(piece.levels)}."
+                f"has no coefficient; it knows {listed(piece.levels)}."
             )
         return codes
 
@@ -282,10 +282,10 @@ def _recode(data: FactorData, levels: Any) -> tuple[IntArray, list[Any]]:
         place = lookup(levels, old)
         unseen = old[place < 0].tolist()
     else:
-        code = {level: i for i, level in enumerate(_plain(levels))}
-        listed = _plain(old)
-        place = np.array([code.get(level, -1) for level in listed], dtype=np.int32)
-        unseen = [level for level in listed if level not in code]
+        code = {level: i for i, level in enumerate(plain_levels(levels))}
+        names = plain_levels(old)
+        place = np.array([code.get(level, -1) for level in names], dtype=np.int32)
+        unseen = [level for level in names if level not in code]
     if not len(old):
         return np.full(data.codes.shape, -1, dtype=np.int32), unseen
     codes = place[data.codes]
@@ -298,15 +298,5 @@ def _comparable(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return a.dtype.kind == b.dtype.kind and a.dtype.kind in "iM"
 
 
-def _plain(levels: Any) -> list[Any]:
-    return levels.tolist() if isinstance(levels, np.ndarray) else list(levels)
-
-
 def _levels(unseen: list[Any]) -> str:
-    return f"the new level{'s' if len(unseen) > 1 else ''} {_listed(unseen)}"
-
-
-def _listed(levels: Any, most: int = 6) -> str:
-    plain = _plain(levels[:most])
-    shown = ", ".join(map(repr, plain))
-    return shown if len(levels) <= most else f"{shown}, ... ({len(levels)} in all)"
+    return f"the new level{'s' if len(unseen) > 1 else ''} {listed(unseen)}"
