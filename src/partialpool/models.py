@@ -91,6 +91,11 @@ class _Model:
         -------
         DataFrame
             ``lower, upper``, a row a coefficient.
+
+        Raises
+        ------
+        SpecificationError
+            For another method, or a level outside 0 to 1.
         """
         one_of("method", method, ("wald",))
         return frames.limits(self._record, estimates.conf_int(self._record, level))
@@ -162,6 +167,16 @@ class _Model:
         kind : {"response", "pearson", "deviance", "working", "scaled"}
             response and working: y - mu; pearson and deviance: sqrt(w) (y - mu); scaled:
             pearson / sigma.
+
+        Returns
+        -------
+        Series, (nobs,)
+            Indexed like the data.
+
+        Raises
+        ------
+        SpecificationError
+            For another kind.
         """
         return frames.by_row(self._record, diagnostics.residuals(self._record, kind), "resid")
 
@@ -213,6 +228,15 @@ class _Model:
         the data. A missing predictor gives NaN, and so does a missing group unless
         ``random="none"``.
 
+        Raises
+        ------
+        FormulaError
+            For a column that is not there, and if `random` names what was not fitted.
+        DataError
+            For new levels, infinite values, and where the fit took weights or offset from an array.
+        SpecificationError
+            For options out of range.
+
         Notes
         -----
         Limits use t quantiles for `lm` and normal ones for `lmer`.
@@ -242,6 +266,11 @@ class _Model:
         Returns
         -------
         (nobs, n) float64
+
+        Raises
+        ------
+        SpecificationError
+            For options out of range.
         """
         return simulation.simulate(self._record, n, seed=seed, random=random)
 
@@ -253,6 +282,32 @@ class _Model:
 
         return summary.build(self._record)
 
+    def tidy(
+        self, conf_int: bool = False, *, effects: str | list[str] = "fixed", level: float = 0.95
+    ) -> Any:
+        """A row a parameter, in the library of the data.
+
+        Columns ``effect, group, term, estimate, std_error, statistic``; for `lm` also
+        ``df, p_value``.
+
+        Parameters
+        ----------
+        conf_int : bool
+            Also ``conf_low, conf_high``: Wald limits, t for `lm`, normal for `lmer`.
+        effects : "fixed", "ran_pars", "ran_vals" or a list of these
+            Fixed effects; of mixed models also standard deviations and correlations, and
+            conditional modes (with a column ``level``).
+        level : float
+
+        Raises
+        ------
+        SpecificationError
+            For unknown effects, random effects of `lm`, or a level outside 0 to 1.
+        """
+        from .report import tidy
+
+        return tidy.tidy(self._record, conf_int=conf_int, effects=effects, level=level)
+
     def glance(self) -> Any:
         """One row of criteria, in the library of the data."""
         from .report import tidy
@@ -260,7 +315,15 @@ class _Model:
         return tidy.glance(self._record)
 
     def augment(self) -> Any:
-        """The data with fitted values, residuals and diagnostics, in the library of the data."""
+        """The used rows of the data with fitted values and diagnostics, in the library of the data.
+
+        Adds ``fitted, resid, hat, cooksd, std_resid``; for `lmer` also ``fitted_population``.
+
+        Raises
+        ------
+        UnavailableError
+            If the model was unpickled, which leaves the data behind.
+        """
         from .report import tidy
 
         return tidy.augment(self._record)
@@ -303,6 +366,15 @@ class LinearModel(_Model):
         ----------
         kind : "classical" or "HC3"
             sigma^2 (X'WX)^-1, or the sandwich that holds under unequal variances.
+
+        Returns
+        -------
+        DataFrame, (r, r)
+
+        Raises
+        ------
+        SpecificationError
+            For another kind, and for HC3 where a row has a leverage of one.
         """
         return frames.square(self._record, diagnostics.sandwich(self._record, kind))
 
@@ -327,7 +399,18 @@ class LinearModel(_Model):
         return estimates.f_statistic(self._record)[1]
 
     def refit(self, y: npt.ArrayLike) -> LinearModel:
-        """The same model for another response, one value a used row."""
+        """The same model for another response.
+
+        Parameters
+        ----------
+        y : (nobs,) array_like
+            One finite value a used row.
+
+        Raises
+        ------
+        DataError
+            If `y` has another length or a value that is not finite.
+        """
         return LinearModel(ols.refit(self._record, y))
 
     def update(self, formula: str | None = None, **changes: Any) -> LinearModel:
@@ -340,28 +423,18 @@ class LinearModel(_Model):
             ``". ~ . + year"``.
         **changes
             Arguments of `lm`, `data` too.
+
+        Raises
+        ------
+        SpecificationError
+            For an unknown argument, and where the data, or an array of weights, are gone.
         """
         return LinearModel(ols.fit(**options.changed(self._record, formula, changes)))
 
     def model_matrix(self, part: str = "fixed") -> pd.DataFrame:
-        """The columns of X that were kept, in the used rows."""
+        """The columns of X that were kept, (nobs, r), in the used rows."""
         one_of("part", part, ("fixed",))
         return frames.fixed_matrix(self._record)
-
-    def tidy(self, conf_int: bool = False, *, level: float = 0.95) -> Any:
-        """A row a coefficient.
-
-        Columns ``effect, group, term, estimate, std_error, statistic, df, p_value``.
-
-        Parameters
-        ----------
-        conf_int : bool
-            Also ``conf_low, conf_high``.
-        level : float
-        """
-        from .report import tidy
-
-        return tidy.tidy(self._record, conf_int=conf_int, level=level)
 
 
 class LinearMixedModel(_Model):
@@ -452,7 +525,18 @@ class LinearMixedModel(_Model):
         return estimates.singular_terms(self._record)
 
     def refit(self, y: npt.ArrayLike) -> LinearMixedModel:
-        """The same model for another response, one value a used row; starts at this theta."""
+        """The same model for another response; starts at this theta.
+
+        Parameters
+        ----------
+        y : (nobs,) array_like
+            One finite value a used row.
+
+        Raises
+        ------
+        DataError
+            If `y` has another length or a value that is not finite.
+        """
         return LinearMixedModel(lmm.refit(self._record, y))
 
     def refit_ml(self) -> LinearMixedModel:
@@ -469,6 +553,11 @@ class LinearMixedModel(_Model):
             ``". ~ . + (1 | manufacturer)"``.
         **changes
             Arguments of `lmer`, `data` too.
+
+        Raises
+        ------
+        SpecificationError
+            For an unknown argument, and where the data, or an array of weights, are gone.
         """
         return LinearMixedModel(lmm.fit(**options.changed(self._record, formula, changes)))
 
@@ -479,21 +568,14 @@ class LinearMixedModel(_Model):
         ----------
         part : "fixed", "random" or the name of a group
             Random: sparse; for each term, for each level, its columns.
+
+        Returns
+        -------
+        DataFrame (nobs, p) or scipy.sparse.csr_array (nobs, q)
+
+        Raises
+        ------
+        SpecificationError
+            For another part.
         """
         return effects.model_matrix(self._record, part)
-
-    def tidy(
-        self, conf_int: bool = False, *, effects: str | list[str] = "fixed", level: float = 0.95
-    ) -> Any:
-        """A row a parameter: ``effect, group, term, estimate, std_error, statistic``.
-
-        Parameters
-        ----------
-        conf_int : bool
-            Also ``conf_low, conf_high`` (Wald).
-        effects : "fixed", "ran_pars", "ran_vals" or a list of these
-        level : float
-        """
-        from .report import tidy
-
-        return tidy.tidy(self._record, conf_int=conf_int, effects=effects, level=level)
