@@ -15,7 +15,7 @@ from ._errors import SpecificationError, one_of
 from ._types import FloatArray
 from .estimates import covariance, sigma
 from .ols import OlsRecord
-from .predict import fitted
+from .predict import BLOCK, fitted, squared_lengths
 
 if TYPE_CHECKING:
     from .estimates import Record
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 _KINDS = ("response", "pearson", "deviance", "working", "scaled")
-_BLOCK = 8192
 
 
 def residuals(record: Record, kind: str = "response") -> FloatArray:
@@ -64,12 +63,7 @@ def residuals(record: Record, kind: str = "response") -> FloatArray:
 def hatvalues(record: Record) -> FloatArray:
     """(nobs,) leverages: d y_hat_i / d y_i, theta held fixed."""
     if isinstance(record, OlsRecord):
-        rows = record.rows
-        columns = [rows.fixed[i] for i in record.kept]
-        h = np.empty(rows.nobs)
-        for start in range(0, rows.nobs, _BLOCK):
-            stop = min(start + _BLOCK, rows.nobs)
-            h[start:stop] = ((fill(columns, start, stop) @ record.root) ** 2).sum(axis=1)
+        h = squared_lengths(record, record.rows, record.root)
     else:
         from . import lmm
 
@@ -138,8 +132,8 @@ def sandwich(record: OlsRecord, kind: str) -> FloatArray:
         scale = scale * rows.weights
     columns = [rows.fixed[i] for i in record.kept]
     meat = np.zeros_like(record.R)
-    for start in range(0, rows.nobs, _BLOCK):
-        stop = min(start + _BLOCK, rows.nobs)
+    for start in range(0, rows.nobs, BLOCK):
+        stop = min(start + BLOCK, rows.nobs)
         scores = (fill(columns, start, stop) @ record.root) * scale[start:stop, None]
         meat += scores.T @ scores
     return np.asarray(record.root @ meat @ record.root.T)

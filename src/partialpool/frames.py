@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .predict import Prediction
 
 __all__ = [
-    "Labels",
+    "PickledTable",
     "by_row",
     "by_term",
     "fixed_matrix",
@@ -121,8 +121,8 @@ def prediction(record: Record, found: Prediction, data: Any) -> Any:
     return record.table.like(columns)
 
 
-class Labels:
-    """What is kept of the user's table in a pickle: its size and the labels of its rows.
+class PickledTable:
+    """What is kept of the user's table in a pickle: its size, its names, the labels of its rows.
 
     Without them values a row of an unpickled fit would be numbered from 0, and pandas would match
     them with the wrong rows of the data without a word.
@@ -148,12 +148,12 @@ class Labels:
         )
 
 
-def without_data(record: Record) -> tuple[Record, Labels | None]:
+def without_data(record: Record) -> tuple[Record, PickledTable | None]:
     """The record as it is pickled, and the labels of its data."""
     table = record.table
-    if table is None or isinstance(table, Labels):
+    if table is None or isinstance(table, PickledTable):
         return replace(record, table=None), table
-    return replace(record, table=None), Labels(table.nrows, table.names, table.index)
+    return replace(record, table=None), PickledTable(table.nrows, table.names, table.index)
 
 
 def restored(record: Record, labels: Any) -> Record:

@@ -17,7 +17,7 @@ from . import table as tables
 from ._core import fill, linear
 from ._core import random as random_sum
 from ._errors import FormulaError, SpecificationError, one_of
-from ._types import BoolArray, Column, FloatArray, Group
+from ._types import BoolArray, Column, FloatArray, Group, RandomTerm
 from .coding import expand
 from .estimates import check_level, covariance, quantile, sigma
 from .ols import OlsRecord
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from .schema import GroupSchema
     from .table import Table
 
-__all__ = ["Prediction", "chosen_columns", "fitted", "fixed_part", "predict", "random_part"]
+__all__ = ["BLOCK", "Prediction", "fitted", "predict", "squared_lengths"]
 
-_BLOCK = 8192
+BLOCK = 8192  # rows of X at a time, as in `qr`
 
 Chosen: TypeAlias = tuple[tuple[bool, ...], ...]
 """For each random-effects term, which of its columns take part."""
@@ -55,7 +55,7 @@ class Prediction(NamedTuple):
 
 def fitted(record: Record, *, random: Any = "all") -> FloatArray:
     """(nobs,) fitted values of the used rows, offset included."""
-    return _mean(record, record.rows, chosen_columns(record, random))
+    return _mean(record, record.rows, _chosen_columns(record, random))
 
 
 def predict(
@@ -104,7 +104,7 @@ def predict(
     one_of("new_levels", new_levels, ("error", "population"))
     one_of("interval", interval, (None, "confidence", "prediction"))
     check_level(level)
-    chosen = chosen_columns(record, random)
+    chosen = _chosen_columns(record, random)
     if data is None:
         rows = record.rows
     else:
@@ -125,14 +125,14 @@ def predict(
     return Prediction(fit, error, fit - half, fit + half)
 
 
-def fixed_part(record: Record, rows: Rows) -> FloatArray:
+def _fixed_part(record: Record, rows: Rows) -> FloatArray:
     """(n,) X beta over the kept columns, offset not included."""
     beta = record.beta if isinstance(record, OlsRecord) else record.solution.beta
     value: FloatArray = linear([rows.fixed[i] for i in record.kept], beta, rows.nobs)
     return value
 
 
-def random_part(record: LmmRecord, rows: Rows, chosen: Chosen) -> FloatArray:
+def _random_part(record: LmmRecord, rows: Rows, chosen: Chosen) -> FloatArray:
     """(n,) Z b over the chosen columns; rows without a level of a term get 0 from it."""
     total = np.zeros(rows.nobs)
     for term, b, use in zip(rows.terms, record.solution.b, chosen, strict=True):
@@ -143,7 +143,7 @@ def random_part(record: LmmRecord, rows: Rows, chosen: Chosen) -> FloatArray:
     return total
 
 
-def chosen_columns(record: Record, random: str | None) -> Chosen:
+def _chosen_columns(record: Record, random: str | None) -> Chosen:
     """Which columns of each term `random` asks for.
 
     Raises
@@ -210,11 +210,11 @@ def _choose(
 
 
 def _mean(record: Record, rows: Rows, chosen: Chosen) -> FloatArray:
-    fit = fixed_part(record, rows)
+    fit = _fixed_part(record, rows)
     if rows.offset is not None:
         fit = fit + rows.offset
     if not isinstance(record, OlsRecord) and any(map(any, chosen)):
-        fit = fit + random_part(record, rows, chosen)
+        fit = fit + _random_part(record, rows, chosen)
     if rows.missing is not None:
         fit[rows.missing] = np.nan
     return fit
@@ -261,7 +261,7 @@ def _completed(rows: Rows, record: LmmRecord, used: list[int], groups: list[int]
     terms = tuple(
         own[t]._replace(group=term.group)
         if t in own
-        else term._replace(columns=tuple(Column(c.name, (zeros,), ()) for c in term.columns))
+        else _masked(term, (False,) * len(term.columns), zeros)
         for t, term in enumerate(record.rows.terms)
     )
     full = tuple(
@@ -286,30 +286,30 @@ def _variance(record: Record, rows: Rows, chosen: Chosen) -> FloatArray:
 
 def _fixed_variance(record: Record, rows: Rows) -> FloatArray:
     """(n,) x' cov(beta) x."""
+    if isinstance(record, OlsRecord):
+        return squared_lengths(record, rows, record.sigma * record.root)
+    root = np.asarray(np.linalg.cholesky(covariance(record)), dtype=np.float64)
+    return squared_lengths(record, rows, root)
+
+
+def squared_lengths(record: Record, rows: Rows, root: FloatArray) -> FloatArray:
+    """(n,) x' root root' x of each row, over the r kept columns of X; `root` is (r, r)."""
     columns = [rows.fixed[i] for i in record.kept]
-    factor = record.sigma * record.root if isinstance(record, OlsRecord) else _root(record)
     out = np.empty(rows.nobs)
-    for start in range(0, rows.nobs, _BLOCK):
-        stop = min(start + _BLOCK, rows.nobs)
-        out[start:stop] = ((fill(columns, start, stop) @ factor) ** 2).sum(axis=1)
+    for start in range(0, rows.nobs, BLOCK):
+        stop = min(start + BLOCK, rows.nobs)
+        out[start:stop] = ((fill(columns, start, stop) @ root) ** 2).sum(axis=1)
     return out
-
-
-def _root(record: LmmRecord) -> FloatArray:
-    """A root of cov(beta)."""
-    return np.asarray(np.linalg.cholesky(covariance(record)), dtype=np.float64)
 
 
 def _without(rows: Rows, chosen: Chosen) -> Rows:
     """The rows with zeros in the random-effects columns that do not take part."""
     zeros = np.zeros(rows.nobs)
-    terms = tuple(
-        term._replace(
-            columns=tuple(
-                c if u else Column(c.name, (zeros,), ())
-                for c, u in zip(term.columns, use, strict=True)
-            )
-        )
-        for term, use in zip(rows.terms, chosen, strict=True)
-    )
-    return rows._replace(terms=terms)
+    terms = zip(rows.terms, chosen, strict=True)
+    return rows._replace(terms=tuple(_masked(term, use, zeros) for term, use in terms))
+
+
+def _masked(term: RandomTerm, use: tuple[bool, ...], zeros: FloatArray) -> RandomTerm:
+    """A term with `zeros` in the columns not used."""
+    pairs = zip(term.columns, use, strict=True)
+    return term._replace(columns=tuple(c if u else Column(c.name, (zeros,), ()) for c, u in pairs))
