@@ -141,7 +141,9 @@ class VarCorr:
         for (group, name, _, corr), sd in zip(lines, sds, strict=True):
             text = f" {group:<{wide[0]}} {name:<{wide[1]}} {sd:>{number}}"
             if corr:
-                text = f"{text:<{len(head)}} " + " ".join(f"{v:>6.3f}" for v in corr)
+                text = f"{text:<{len(head)}} " + " ".join(
+                    f"{v:>6.3f}".replace("nan", "NaN") for v in corr
+                )
             out.append(text)
         return "\n".join(line.rstrip() for line in out)
 

@@ -246,7 +246,7 @@ def test_varcorr_of_zero_variances_prints() -> None:
     made = VarCorr((Component(spec, psi, psi),), 3.71568)
     assert str(made).splitlines()[1:] == [
         " g        Intercept 0.0000",
-        "          x         0.0000      nan",
+        "          x         0.0000      NaN",
         " Residual           3.7157",
     ]
 

@@ -264,3 +264,12 @@ def test_abbreviations_are_short_and_distinct() -> None:
     assert all(0 < len(s) <= 6 for s in short)
     assert abbreviate(["trans[T.auto(l3)]", "trans[T.auto(l4)]"])[1] == "traol4"
     assert short[:4] == ("Intrcp", "displ", "drvf", "drvr")
+
+
+def test_an_exact_fit_is_explained_once() -> None:
+    with pytest.warns(pp.SingularFitWarning):
+        fit = pp.lmer("y ~ displ + (displ | class)", pp.datasets.load("mpg").assign(y=1.0))
+    text = " ".join(str(fit.summary()).split())
+    assert text.endswith("Is the response constant, or computed from the predictors?")
+    assert "Singular fit: in" not in text
+    assert "nan" not in text

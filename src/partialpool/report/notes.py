@@ -59,8 +59,15 @@ def quiet(record: Record) -> tuple[Note, ...]:
 
 
 def singular(record: LmmRecord) -> tuple[Note, ...]:
-    """A note for each term whose estimated covariance has no variance in some direction."""
-    texts = (_singular_term(term) for term in varcorr.of(record).components)
+    """A note for each term without variance in some direction; one for all if nothing varies."""
+    found = varcorr.of(record)
+    if found.sigma == 0:
+        text = (
+            "The fixed effects fit the response exactly, so every variance is zero. Is the "
+            "response constant, or computed from the predictors?"
+        )
+        return (Note("info", "singular", text),)
+    texts = (_singular_term(term) for term in found.components)
     return tuple(Note("info", "singular", text) for text in texts if text)
 
 

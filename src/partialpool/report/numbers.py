@@ -11,7 +11,17 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["align", "column", "joint", "p_value", "p_values", "printable", "signif_code", "width"]
+__all__ = [
+    "align",
+    "column",
+    "fixed",
+    "joint",
+    "p_value",
+    "p_values",
+    "printable",
+    "signif_code",
+    "width",
+]
 
 _LARGEST = 1e9  # calibrated: a population or a price in full, a date in nanoseconds not
 _SMALLEST = 1e-5  # calibrated: below this, zeros after the point are hard to count
@@ -74,6 +84,11 @@ def column(
 ) -> tuple[str, ...]:
     """Format one column; see `joint`."""
     return joint([values], digits=digits, decimals=decimals)[0]
+
+
+def fixed(value: float, decimals: int) -> str:
+    """One number with so many decimals, as a correlation is shown; no minus before a zero."""
+    return _show(value, decimals, (0.0, math.inf), decimals)
 
 
 def align(values: Sequence[float], *, digits: int = 5) -> tuple[str, ...]:

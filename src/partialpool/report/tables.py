@@ -14,7 +14,7 @@ import numpy as np
 from .. import effects, estimates, varcorr
 from ..ols import OlsRecord
 from . import notes, quantities
-from .numbers import SIGNIF_LEGEND, align, column, joint, p_value, p_values, signif_code
+from .numbers import SIGNIF_LEGEND, align, column, fixed, joint, p_value, p_values, signif_code
 from .structure import Block, Fact, Facts, Field, Report, Table
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def random_effects(record: LmmRecord) -> Table:
     ]
     for j in range(max(map(len, correlations))):
         values = tuple(row[j] if j < len(row) else None for row in correlations)
-        shown = tuple("" if v is None else f"{v:.2f}" for v in values)
+        shown = tuple("" if v is None else fixed(v, 2) for v in values)
         fields.append(Field(f"corr_{j + 1}", "Corr" if j == 0 else "", values, shown))
     return Table("random_effects", "Random effects", tuple(fields), headers=2)
 
@@ -246,7 +246,7 @@ def correlation(record: Record) -> Table:
     fields = [Field("term", "", tuple(names[1:]), tuple(short[1:]), numeric=False)]
     for j in range(p - 1):
         values = tuple(float(corr[i, j]) if i > j else None for i in range(1, p))
-        shown = tuple("" if v is None else f"{v:.3f}" for v in values)
+        shown = tuple("" if v is None else fixed(v, 3) for v in values)
         fields.append(Field(names[j], short[j], values, shown))
     return Table("correlation", "Correlation of fixed effects", tuple(fields))
 
