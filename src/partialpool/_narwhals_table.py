@@ -27,6 +27,7 @@ class NarwhalsTable:
     __slots__ = ("_frame", "_names", "native")
 
     index = None  # no labels: rows are numbered
+    moved = False
 
     def __init__(self, frame: Any) -> None:
         import narwhals as nw

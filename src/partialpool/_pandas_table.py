@@ -45,10 +45,12 @@ _LARGE = 2_000
 class PandasTable:
     """A `pandas.DataFrame` as a `Table`."""
 
-    __slots__ = ("_last", "_names", "_reach", "native")
+    __slots__ = ("_last", "_names", "_reach", "index", "native")
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.native = frame
+        # Kept: rows that are sorted or dropped in place later must not relabel the results.
+        self.index: pd.Index[Any] = frame.index
         # `frame[name]` builds a Series, most of the cost of a small fit. The accessor that
         # pandas' own exchange protocol uses gives the array itself; where a version of pandas
         # has it no longer, the Series serves.
@@ -70,11 +72,11 @@ class PandasTable:
 
     @property
     def nrows(self) -> int:
-        return len(self.native)
+        return len(self.index)
 
     @property
-    def index(self) -> pd.Index[Any]:
-        return self.native.index
+    def moved(self) -> bool:
+        return self.native.index is not self.index
 
     def __contains__(self, name: str) -> bool:
         try:
@@ -100,6 +102,12 @@ class PandasTable:
     def augment(
         self, columns: Mapping[str, Any], kept: npt.NDArray[np.int64] | None = None
     ) -> pd.DataFrame:
+        if self.moved:
+            raise DataError(
+                "augment(): rows of the data frame were sorted, added, dropped or relabelled in "
+                "place since the fit, so that its results are no longer beside their rows. Fit "
+                "again."
+            )
         frame = self.native if kept is None else self.native.iloc[kept]
         return frame.assign(**dict(columns))
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import formula as formulas
 from . import halfway, lmm, ols
-from ._errors import FormulaError
 from .models import LinearMixedModel, LinearModel
 
 if TYPE_CHECKING:
@@ -70,13 +68,6 @@ def lm(
     year           0.1558
     Name: params, dtype: float64
     """
-    bars = formulas.parse(formula).bars
-    if bars:
-        raise FormulaError(
-            f"lm fits no random effects such as {bars[0].text}; use pp.lmer.",
-            formula,
-            bars[0].position,
-        )
     return LinearModel(
         ols.fit(
             formula,
@@ -146,10 +137,6 @@ def lmer(
     >>> round(fit.reml_criterion, 3)
     1743.628
     """
-    if not formulas.parse(formula).bars:
-        raise FormulaError(
-            "lmer needs a random-effects term such as (1 | g); without one use pp.lm.", formula
-        )
     return LinearMixedModel(
         lmm.fit(
             formula,
@@ -200,8 +187,6 @@ def objective(
     >>> round(d.value([1, 0, 1]), 6)
     1773.680331
     """
-    if not formulas.parse(formula).bars:
-        raise FormulaError("objective needs a random-effects term such as (1 | g).", formula)
     return halfway.objective(
         formula,
         data,

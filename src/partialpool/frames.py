@@ -130,6 +130,7 @@ class PickledTable:
 
     __slots__ = ("index", "names", "nrows")
     native = None
+    moved = False
 
     def __init__(self, nrows: int, names: tuple[str, ...], index: Any) -> None:
         self.nrows, self.names, self.index = nrows, names, index

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import design, qr
 from . import formula as formulas
 from . import table as tables
-from ._errors import SpecificationError
+from ._errors import FormulaError, SpecificationError
 from ._types import FloatArray
 
 if TYPE_CHECKING:
@@ -98,11 +98,19 @@ def fit(
 
     Raises
     ------
+    FormulaError
+        If the formula has a bar.
     SpecificationError
         If the rank of X is not below the number of rows.
     """
-    table = tables.of(data)
     mf = formulas.parse(formula)
+    if mf.bars:
+        raise FormulaError(
+            f"lm fits no random effects such as {mf.bars[0].text}; use pp.lmer.",
+            formula,
+            mf.bars[0].position,
+        )
+    table = tables.of(data)
     built = design.build(
         mf, table, weights=weights, offset=offset, contrasts=contrasts, missing=missing
     )

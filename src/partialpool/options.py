@@ -49,7 +49,8 @@ def changed(record: Record, formula: str | None, changes: dict[str, Any]) -> dic
     new = old | {"data": data} | changes
     for name in ("weights", "offset"):
         if name not in changes and name in record.schema.array_options:
-            new[name] = _array(record, name, "data" in changes)
+            moved = "data" in changes or (record.table is not None and record.table.moved)
+            new[name] = _array(record, name, moved)
     new["formula"] = spec.formula if formula is None else updated_formula(spec.formula, formula)
     if "contrasts" not in changes:
         new["contrasts"] = _still_used(spec.contrasts, new["formula"])
@@ -66,7 +67,7 @@ def updated_formula(old: str, new: str) -> str:
     >>> updated_formula("hwy ~ displ + year", "log(.) ~ .^2")
     'log(hwy) ~ (displ + year)^2'
     """
-    if "~" not in new:
+    if not isinstance(new, str) or "~" not in new:
         formulas.parse(new)  # says so, with a caret
     sides = [side.strip() for side in old.split("~", 1)]
     left, right = (side.strip() for side in new.split("~", 1))
@@ -103,7 +104,12 @@ def _array(record: Record, name: str, moved: bool) -> Any:
     """The array that the fit was given, where the fit still knows all of it."""
     if moved or record.rows.kept is not None:
         raise SpecificationError(
-            f"update(): this fit took {name} from an array, of which it has the used rows only. "
-            f"Give update({name}=...) again."
+            f"update(): this fit took {name} from an array, of which it has the used rows only, in "
+            f"the order that they had. Give update({name}=...) again."
+        )
+    if name == "offset" and formulas.parse(record.spec.formula).offsets:
+        raise SpecificationError(
+            "update(): this fit took an offset from an array, of which it has the sum with the "
+            "offset() of the formula only. Give update(offset=...) again."
         )
     return np.array(getattr(record.rows, name))

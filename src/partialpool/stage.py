@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import covariance, design, products, qr
 from . import formula as formulas
 from . import table as tables
-from ._errors import SpecificationError
+from ._errors import FormulaError, SpecificationError
 from .control import Control
 from .covariance import Layout
 
@@ -67,6 +67,11 @@ def prepare(
 ) -> Stage:
     """Formula and table to cross-products and a layout; arguments as in `lmm.fit`."""
     mf = formulas.parse(formula)
+    if not mf.bars:
+        raise FormulaError(
+            "A mixed model needs a random-effects term such as (1 | g); without one use pp.lm.",
+            formula,
+        )
     table = tables.of(data)
     built = design.build(
         mf, table, weights=weights, offset=offset, contrasts=contrasts, missing=missing

@@ -41,7 +41,9 @@ class Table(Protocol):
         Names of the columns; a column whose name is no string cannot stand in a formula.
     nrows : int
     index : pandas.Index or None
-        Labels of the rows; None where they are just numbered.
+        Labels of the rows at the time of the fit; None where they are just numbered.
+    moved : bool
+        Were rows sorted, added, dropped or relabelled in place since then?
     """
 
     native: Any
@@ -52,6 +54,8 @@ class Table(Protocol):
     def nrows(self) -> int: ...
     @property
     def index(self) -> Any: ...
+    @property
+    def moved(self) -> bool: ...
 
     def __contains__(self, name: str) -> bool: ...
 
@@ -175,6 +179,7 @@ class DictTable:
     __slots__ = ("_columns", "_names", "_nrows", "native")
 
     index = None
+    moved = False
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.native = data
