@@ -23,7 +23,7 @@ LAYERS: dict[int, str] = {
     7: "ols stage lmm halfway",
     8: "predict simulate diagnostics effects estimates frames options varcorr",
     9: "report",
-    10: "models api cli",
+    10: "_model models api cli",
     11: "__init__ __main__",
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
