@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     Record: TypeAlias = OlsRecord | LmmRecord
 
 __all__ = [
+    "SINGULAR",
     "aic",
     "bic",
+    "check_level",
     "coefficients",
     "conf_int",
     "covariance",
@@ -34,8 +36,8 @@ __all__ = [
     "f_statistic",
     "is_singular",
     "llf",
-    "lowest_scales",
     "parameters",
+    "quantile",
     "r_squared",
     "reml_criterion",
     "residual_df",
@@ -44,7 +46,6 @@ __all__ = [
     "standard_errors",
     "t_p_values",
     "t_values",
-    "unscaled_covariance",
 ]
 
 SINGULAR = 1e-4
@@ -67,16 +68,11 @@ def sigma(record: Record) -> float:
     return float(record.sigma if isinstance(record, OlsRecord) else record.solution.sigma)
 
 
-def unscaled_covariance(record: Record) -> FloatArray:
-    """(r, r) covariance of the kept coefficients over sigma^2: (X'V^-1 X)^-1."""
-    if isinstance(record, OlsRecord):
-        return record.root @ record.root.T
-    return np.asarray(record.solution.cov_unscaled)
-
-
 def covariance(record: Record) -> FloatArray:
-    """(r, r) covariance of the kept coefficients."""
-    return sigma(record) ** 2 * unscaled_covariance(record)
+    """(r, r) covariance of the kept coefficients: sigma^2 (X'V^-1 X)^-1."""
+    if isinstance(record, OlsRecord):
+        return record.sigma**2 * (record.root @ record.root.T)
+    return record.solution.sigma**2 * record.solution.cov_unscaled
 
 
 def conf_int(record: Record, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
@@ -200,19 +196,19 @@ def f_statistic(record: OlsRecord) -> tuple[float, float]:
     return f, float(special.fdtrc(k, record.df_resid, f))
 
 
-def lowest_scales(record: LmmRecord) -> tuple[float, ...]:
+def _lowest_scales(record: LmmRecord) -> tuple[float, ...]:
     """The smallest diagonal element of each term's relative factor."""
     return tuple(float(np.diag(f).min()) for f in record.layout.lambdas(record.solution.theta))
 
 
 def is_singular(record: LmmRecord) -> bool:
     """True if some relative factor has a diagonal element below 1e-4."""
-    return min(lowest_scales(record), default=1.0) < SINGULAR
+    return min(_lowest_scales(record), default=1.0) < SINGULAR
 
 
 def singular_terms(record: LmmRecord) -> tuple[str, ...]:
     """The bars, as written, with such an element."""
-    scales = zip(record.rows.terms, lowest_scales(record), strict=True)
+    scales = zip(record.rows.terms, _lowest_scales(record), strict=True)
     return tuple(term.spec.text for term, scale in scales if scale < SINGULAR)
 
 

@@ -19,7 +19,15 @@ from .formula import ModelFormula
 from .schema import position_of
 from .table import Table, closest
 
-__all__ = ["Reader", "coded", "missing_of", "used_levels"]
+__all__ = [
+    "FINITE",
+    "Reader",
+    "coded",
+    "missing_of",
+    "option_expression",
+    "require_finite",
+    "used_levels",
+]
 
 FINITE, INFINITE = 0, 2  # what scan() returns; 1: NaN, but no Inf
 

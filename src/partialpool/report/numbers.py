@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 
 __all__ = [
+    "SIGNIF_LEGEND",
     "align",
     "column",
     "fixed",

@@ -172,7 +172,7 @@ def criteria(record: LmmRecord) -> Block:
         return Facts("criteria", (Fact("reml_criterion", label, _one(value), value), *rest))
     labels = ("AIC", "BIC", "logLik", "deviance", "df.resid")
     keys = ("aic", "bic", "llf", "deviance", "df_resid")
-    shown = (*(f"{c[k]:.1f}" for k in keys[:4]), str(c["df_resid"]))
+    shown = (*(_one(c[k]) for k in keys[:4]), str(c["df_resid"]))
     fields = tuple(
         Field(k, label, (c[k],), (text,))
         for k, label, text in zip(keys, labels, shown, strict=True)
