@@ -120,7 +120,10 @@ class Reader:
                         f"There is no column {column!r} for {name}={value!r}."
                         f"{closest(column, self.table.names)}"
                     )
-            self.numbers_of(expression)
+            try:
+                self.numbers_of(expression)
+            except DataError as error:
+                raise DataError(f"{error} (Given as {name}={value!r}.)") from None
             return expression
         self.options[name] = self._option_array(name, value)
         return None

@@ -442,3 +442,9 @@ def test_a_clean_fit_gives_no_warning() -> None:
         warnings.simplefilter("error")
         pp.lm(LM, frame()).summary()
         pp.lmer(LMER, frame()).summary()
+
+
+def test_text_as_weights_is_refused_with_the_option() -> None:
+    data = {"y": [1.0, 2.0, 4.0], "x": [1.0, 2.0, 3.0], "w": ["a", "b", "c"]}
+    with pytest.raises(pp.DataError, match=r"'w' holds text .* \(Given as weights='w'\.\)"):
+        pp.lm("y ~ x", data, weights="w")
