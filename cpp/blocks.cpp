@@ -56,11 +56,20 @@ Status BlockEngine::evaluate(const Lambdas& lambdas, const std::vector<Direction
         const double* lambda = lambdas[steps_[e].group].data();
         bool ok = false;
         switch (steps_[e].k) {
-            case 1: ok = forward<1>(e, lambda, logdet); break;
-            case 2: ok = forward<2>(e, lambda, logdet); break;
-            case 3: ok = forward<3>(e, lambda, logdet); break;
-            case 4: ok = forward<4>(e, lambda, logdet); break;
-            default: ok = forward<0>(e, lambda, logdet);
+            case 1:
+                ok = forward<1>(e, lambda, logdet);
+                break;
+            case 2:
+                ok = forward<2>(e, lambda, logdet);
+                break;
+            case 3:
+                ok = forward<3>(e, lambda, logdet);
+                break;
+            case 4:
+                ok = forward<4>(e, lambda, logdet);
+                break;
+            default:
+                ok = forward<0>(e, lambda, logdet);
         }
         if (!ok) return Status::not_positive_definite;
     }
@@ -80,7 +89,8 @@ Status BlockEngine::evaluate(const Lambdas& lambdas, const std::vector<Direction
     for (const DenseGroup& d : dense_) {
         GroupSums& g = sums.groups[d.group];
         for (Index j = 0; j < d.levels; ++j) {
-            const double *s = &s_dense_[d.offset + j * d.k], *u = &u_dense_[d.offset + j * d.k];
+            const double *s = ptr(s_dense_, d.offset + j * d.k),
+                         *u = ptr(u_dense_, d.offset + j * d.k);
             for (Index b = 0; b < d.k; ++b)
                 for (Index a = 0; a < d.k; ++a) {
                     g.SU[a + b * d.k] += s[a] * u[b];
@@ -92,11 +102,20 @@ Status BlockEngine::evaluate(const Lambdas& lambdas, const std::vector<Direction
         const double* lambda = lambdas[steps_[e].group].data();
         GroupSums& g = sums.groups[steps_[e].group];
         switch (steps_[e].k) {
-            case 1: back_substitute<1>(e, lambda, g); break;
-            case 2: back_substitute<2>(e, lambda, g); break;
-            case 3: back_substitute<3>(e, lambda, g); break;
-            case 4: back_substitute<4>(e, lambda, g); break;
-            default: back_substitute<0>(e, lambda, g);
+            case 1:
+                back_substitute<1>(e, lambda, g);
+                break;
+            case 2:
+                back_substitute<2>(e, lambda, g);
+                break;
+            case 3:
+                back_substitute<3>(e, lambda, g);
+                break;
+            case 4:
+                back_substitute<4>(e, lambda, g);
+                break;
+            default:
+                back_substitute<0>(e, lambda, g);
         }
     }
     if (order == kSolution) return Status::ok;
@@ -107,11 +126,20 @@ Status BlockEngine::evaluate(const Lambdas& lambdas, const std::vector<Direction
         const double* lambda = lambdas[steps_[e].group].data();
         GroupSums& g = sums.groups[steps_[e].group];
         switch (steps_[e].k) {
-            case 1: trace<1>(e, lambda, g, px); break;
-            case 2: trace<2>(e, lambda, g, px); break;
-            case 3: trace<3>(e, lambda, g, px); break;
-            case 4: trace<4>(e, lambda, g, px); break;
-            default: trace<0>(e, lambda, g, px);
+            case 1:
+                trace<1>(e, lambda, g, px);
+                break;
+            case 2:
+                trace<2>(e, lambda, g, px);
+                break;
+            case 3:
+                trace<3>(e, lambda, g, px);
+                break;
+            case 4:
+                trace<4>(e, lambda, g, px);
+                break;
+            default:
+                trace<0>(e, lambda, g, px);
         }
     }
     if (order >= kAverage) average(directions, sums);
@@ -129,15 +157,15 @@ bool BlockEngine::forward(std::size_t e, const double* lambda, LogProduct& logde
     if (E.dense_coupling) stack_.assign(m_ * E.levels * k, 0.0);
     const double *G = gram(e), *B = coupling(e);
     for (Index j = 0; j < E.levels; ++j) {
-        double* P = &E.P[j * kk];
-        if (!factor_level<K>(lambda, G + j * kk, &E.Linv[j * kk], P, k, logdet, work.data()))
+        double* P = ptr(E.P, j * kk);
+        if (!factor_level<K>(lambda, G + j * kk, ptr(E.Linv, j * kk), P, k, logdet, work.data()))
             return false;
         const Index nd = E.columns(j);
         const std::int32_t* column = E.column.data() + E.start[j];
         multiply<K>(P, B + E.at(j, width_), H.data(), k, nd + width_);
         if (E.dense_coupling) {
             for (Index a = 0; a < k; ++a) {
-                double* row = &stack_[(j * k + a) * m_];
+                double* row = ptr(stack_, (j * k + a) * m_);
                 for (Index c = 0; c < nd; ++c) row[column[c]] = H[a + c * k];
                 for (Index c = 0; c < width_; ++c) row[q_ + c] = H[a + (nd + c) * k];
             }
@@ -159,7 +187,7 @@ void BlockEngine::update_parents(std::size_t e, Index j, const double* H) {
         if (E.parent[f][j] < 0) continue;
         const Index kf = steps_[f].k;
         HA[f].resize(k * kf);
-        multiply<0>(&E.P[j * k * k], parents(e, f) + j * k * kf, HA[f].data(), k, kf);
+        multiply<0>(ptr(E.P, j * k * k), parents(e, f) + j * k * kf, HA[f].data(), k, kf);
     }
     for (std::size_t f = e + 1; f < steps_.size(); ++f) {
         const Index l = E.parent[f][j];
@@ -169,15 +197,15 @@ void BlockEngine::update_parents(std::size_t e, Index j, const double* H) {
         const auto subtract = [&](const double* a, Index columns, double* out) {
             for (Index c = 0; c < columns; ++c)
                 for (Index r = 0; r < kf; ++r)
-                    out[r + c * kf] -= dot(&HA[f][r * k], a + c * k, k);
+                    out[r + c * kf] -= dot(ptr(HA[f], r * k), a + c * k, k);
         };
-        subtract(HA[f].data(), kf, &F.Gw[l * kf * kf]);
-        double* B = &F.Bw[F.at(l, width_)];
-        for (Index c = 0; c < nd; ++c)
-            subtract(H + c * k, 1, B + E.place[f][E.start[j] + c] * kf);
+        subtract(HA[f].data(), kf, ptr(F.Gw, l * kf * kf));
+        double* B = ptr(F.Bw, F.at(l, width_));
+        for (Index c = 0; c < nd; ++c) subtract(H + c * k, 1, B + E.place[f][E.start[j] + c] * kf);
         subtract(H + nd * k, width_, B + F.columns(l) * kf);
         for (std::size_t h = f + 1; h < steps_.size(); ++h)
-            if (E.parent[h][j] >= 0) subtract(HA[h].data(), steps_[h].k, &F.Aw[h][l * kf * steps_[h].k]);
+            if (E.parent[h][j] >= 0)
+                subtract(HA[h].data(), steps_[h].k, ptr(F.Aw[h], l * kf * steps_[h].k));
     }
 }
 
@@ -216,7 +244,7 @@ bool BlockEngine::factor_dense(const Lambdas& lambdas, Sums& sums) {
         const double* lambda = lambdas[d.group].data();
         Vector t(d.k * m_);
         for (Index j = 0; j < d.levels; ++j) {
-            double* block = &chol_[(d.offset + j * d.k) * m_];
+            double* block = ptr(chol_, (d.offset + j * d.k) * m_);
             if (d.k == 1) {
                 for (Index r = 0; r < m_; ++r) block[r] *= lambda[0];
                 continue;
@@ -225,7 +253,7 @@ bool BlockEngine::factor_dense(const Lambdas& lambdas, Sums& sums) {
             for (Index b = 0; b < d.k; ++b)
                 for (Index a = 0; a < d.k; ++a)
                     if (lambda[a + b * d.k] != 0)
-                        axpy(lambda[a + b * d.k], block + a * m_, &t[b * m_], m_);
+                        axpy(lambda[a + b * d.k], block + a * m_, ptr(t, b * m_), m_);
             std::copy(t.begin(), t.end(), block);
         }
     }
@@ -255,7 +283,7 @@ void BlockEngine::solve_dense(const Lambdas& lambdas) {
     apply_lambda(lambdas, x.data(), 1, m_, false);
     std::copy_n(x.begin(), q_, b_dense_.begin());
     x[m_ - 1] = -1;
-    for (Index c = 0; c < q_; ++c) s_dense_[c] = -dot(&schur_[c * m_], x.data(), m_);
+    for (Index c = 0; c < q_; ++c) s_dense_[c] = -dot(ptr(schur_, c * m_), x.data(), m_);
 }
 
 template <int K>
@@ -284,11 +312,12 @@ void BlockEngine::back_substitute(std::size_t e, const double* lambda, GroupSums
             for (Index c = 0; c < kf; ++c)
                 for (Index a = 0; a < k; ++a) r[a] -= A[c * k + a] * steps_[f].b[l * kf + c];
         }
-        double *u = &E.u[j * k], *b = &E.b[j * k], *s = &E.s[j * k], *Pi = &E.Pi[j * kk];
-        complement_level<K>(G + j * kk, &E.Linv[j * kk], &E.P[j * kk],
+        double *u = ptr(E.u, j * k), *b = ptr(E.b, j * k), *s = ptr(E.s, j * k),
+               *Pi = ptr(E.Pi, j * kk);
+        complement_level<K>(G + j * kk, ptr(E.Linv, j * kk), ptr(E.P, j * kk),
                             inverse.empty() ? nullptr : inverse.data(), Pi, k, work.data());
-        multiply<K>(&E.P[j * kk], r.data(), t.data(), k, 1);
-        multiply_tn<K>(&E.Linv[j * kk], t.data(), u, k, k, 1);
+        multiply<K>(ptr(E.P, j * kk), r.data(), t.data(), k, 1);
+        multiply_tn<K>(ptr(E.Linv, j * kk), t.data(), u, k, k, 1);
         multiply<K>(lambda, u, b, k, 1);
         multiply<K>(Pi, r.data(), s, k, 1);
         for (Index y = 0; y < k; ++y)
@@ -299,7 +328,7 @@ void BlockEngine::back_substitute(std::size_t e, const double* lambda, GroupSums
     }
 }
 
-Vector BlockEngine::collect(Index group, Vector Eliminated::*field, const Vector& dense) const {
+Vector BlockEngine::collect(Index group, Vector Eliminated::* field, const Vector& dense) const {
     for (const Eliminated& E : steps_)
         if (E.group == group) return E.*field;
     for (const DenseGroup& d : dense_)
@@ -316,7 +345,8 @@ Vector BlockEngine::inverse_information() const {
     for (Index c = 0; c < p_; ++c)
         for (Index r = 0; r < p_; ++r) {
             const Index from = std::max(r, c);
-            out[r + c * p_] = dot(&inverse[from + r * p_], &inverse[from + c * p_], p_ - from);
+            out[r + c * p_] =
+                dot(ptr(inverse, from + r * p_), ptr(inverse, from + c * p_), p_ - from);
         }
     return out;
 }

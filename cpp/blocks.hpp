@@ -15,9 +15,9 @@ namespace pp {
 // later (one that it is nested in) as one level.
 struct Eliminated {
     Index group = 0, k = 0, levels = 0;
-    std::vector<Index> start;         // levels + 1, into `column`
+    std::vector<Index> start;          // levels + 1, into `column`
     std::vector<std::int32_t> column;  // dense columns, ascending within a level
-    Vector B;                         // a level: k x (columns, X, y)
+    Vector B;                          // a level: k x (columns, X, y)
     // One entry a group eliminated later, empty where it is not coupled.
     std::vector<std::vector<std::int32_t>> parent;  // level of the later group
     std::vector<Vector> A;                          // a level: k x k_later
@@ -60,8 +60,9 @@ class BlockEngine {
     // lambda [M^-1]_jj lambda' (without X) of every group, a level: k x k.
     std::vector<Vector> conditional_covariances();
 
-    // g'Omega^-1 g of rows: z is a group (levels, and k x rows values), x is p x rows (transformed).
-    // A level of -1 adds z'Psi z on its own. include[g] == false leaves the group out.
+    // g'Omega^-1 g of rows: z is a group (levels, and k x rows values), x is p x rows
+    // (transformed). A level of -1 adds z'Psi z on its own. include[g] == false leaves the group
+    // out.
     Vector row_variances(Index rows, const std::vector<bool>& include,
                          const std::vector<const std::int32_t*>& levels,
                          const std::vector<Vector>& z, const double* x);
@@ -96,7 +97,7 @@ class BlockEngine {
     void exact_trace(const std::vector<Direction>& directions, Sums& sums);
     void apply_lambda(const Lambdas& lambdas, double* x, Index cols, Index ld,
                       bool transpose) const;
-    Vector collect(Index group, Vector Eliminated::*field, const Vector& dense) const;
+    Vector collect(Index group, Vector Eliminated::* field, const Vector& dense) const;
 
     const double* gram(std::size_t e) const {
         return e == 0 ? products_->groups[steps_[0].group].G.data() : steps_[e].Gw.data();

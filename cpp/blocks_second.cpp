@@ -42,7 +42,7 @@ void add_kronecker(double factor, const double* x, Index ldx, const double* y, I
         for (Index c = 0; c < l; ++c)
             for (Index b = 0; b < k; ++b) {
                 const double f = factor * y[b + d * ldy];
-                double* out = &N[(b + (c + d * l) * k) * k];
+                double* out = ptr(N, (b + (c + d * l) * k) * k);
                 for (Index a = 0; a < k; ++a) out[a] += x[a + c * ldx] * f;
             }
 }
@@ -54,7 +54,7 @@ void add_trace(const std::vector<Index>& rows, const std::vector<Vector>& dr,
     for (std::size_t j = 0; j < cols.size(); ++j) {
         const Index kk = static_cast<Index>(dr[0].size()), ll = static_cast<Index>(dc[j].size());
         Vector t(kk, 0.0);
-        for (Index c = 0; c < ll; ++c) axpy(dc[j][c], &N[c * kk], t.data(), kk);
+        for (Index c = 0; c < ll; ++c) axpy(dc[j][c], ptr(N, c * kk), t.data(), kk);
         for (std::size_t i = 0; i < rows.size(); ++i)
             trace[rows[i] + cols[j] * K] += dot(dr[i].data(), t.data(), kk);
     }
@@ -85,37 +85,38 @@ void BlockEngine::average(const std::vector<Direction>& directions, Sums& sums) 
         Vector a(k * n1), Da(k * n1), c(k * n), w(k * n0), t(k);
         const double *G = gram(e), *B = coupling(e);
         for (Index j = 0; j < E.levels; ++j) {
-            const double *Pi = &E.Pi[j * kk], *P = &E.P[j * kk];
+            const double *Pi = ptr(E.Pi, j * kk), *P = ptr(E.P, j * kk);
             // c: what multiplies the coupling: Pi a of its own, -K v of what was carried here.
             for (Index i = 0; i < n0; ++i) {
-                const double* v = &carried[e][(j * K + before[i]) * k];
-                std::copy_n(v, k, &w[i * k]);
+                const double* v = ptr(carried[e], (j * K + before[i]) * k);
+                std::copy_n(v, k, ptr(w, i * k));
                 multiply<0>(P, v, t.data(), k, 1);
-                multiply_tn<0>(P, t.data(), &c[i * k], k, k, 1);
+                multiply_tn<0>(P, t.data(), ptr(c, i * k), k, k, 1);
                 for (Index x = 0; x < k; ++x) c[i * k + x] = -c[i * k + x];
             }
             for (Index i = 0; i < n1; ++i) {
-                working_vector(directions[own[i]], lambda, &E.u[j * k], &E.s[j * k], &a[i * k]);
-                multiply_tn<0>(Pi, &a[i * k], &c[(n0 + i) * k], k, k, 1);
-                multiply<0>(G + j * kk, &c[(n0 + i) * k], &Da[i * k], k, 1);
+                working_vector(directions[own[i]], lambda, ptr(E.u, j * k), ptr(E.s, j * k),
+                               ptr(a, i * k));
+                multiply_tn<0>(Pi, ptr(a, i * k), ptr(c, (n0 + i) * k), k, k, 1);
+                multiply<0>(G + j * kk, ptr(c, (n0 + i) * k), ptr(Da, i * k), k, 1);
             }
             for (Index y = 0; y < n1; ++y) {
                 for (Index x = 0; x < n1; ++x)
-                    AI[own[x] + own[y] * K] += dot(&a[x * k], &Da[y * k], k);
+                    AI[own[x] + own[y] * K] += dot(ptr(a, x * k), ptr(Da, y * k), k);
                 for (Index x = 0; x < n0; ++x) {
-                    const double v = dot(&w[x * k], &c[(n0 + y) * k], k);
+                    const double v = dot(ptr(w, x * k), ptr(c, (n0 + y) * k), k);
                     AI[before[x] + own[y] * K] += v;
                     AI[own[y] + before[x] * K] += v;
                 }
             }
             for (Index y = 0; y < n0; ++y)
                 for (Index x = 0; x < n0; ++x)
-                    AI[before[x] + before[y] * K] += dot(&w[x * k], &c[y * k], k);
+                    AI[before[x] + before[y] * K] += dot(ptr(w, x * k), ptr(c, y * k), k);
             const Index nd = E.columns(j);
             const double* Bj = B + E.at(j, width_);
             for (Index i = 0; i < n; ++i) {
-                double* out = &V[active[i] * ma];
-                const double* ci = &c[i * k];
+                double* out = ptr(V, active[i] * ma);
+                const double* ci = ptr(c, i * k);
                 for (Index x = 0; x < nd; ++x) {
                     double v = 0;
                     for (Index l = 0; l < k; ++l) v += Bj[x * k + l] * ci[l];
@@ -133,7 +134,8 @@ void BlockEngine::average(const std::vector<Direction>& directions, Sums& sums) 
                 const double* A = parents(e, f) + j * k * kf;
                 for (Index i = 0; i < n; ++i)
                     for (Index x = 0; x < kf; ++x)
-                        carried[f][(l * K + active[i]) * kf + x] += dot(A + x * k, &c[i * k], k);
+                        carried[f][(l * K + active[i]) * kf + x] +=
+                            dot(A + x * k, ptr(c, i * k), k);
             }
         }
         before = active;
@@ -145,22 +147,22 @@ void BlockEngine::average(const std::vector<Direction>& directions, Sums& sums) 
         Vector a(size);
         for (Index i : own) {
             for (Index j = 0; j < d.levels; ++j)
-                working_vector(directions[i], lambda, &u_dense_[d.offset + j * d.k],
-                               &s_dense_[d.offset + j * d.k], &a[j * d.k]);
+                working_vector(directions[i], lambda, ptr(u_dense_, d.offset + j * d.k),
+                               ptr(s_dense_, d.offset + j * d.k), ptr(a, j * d.k));
             for (Index x : before) {
-                const double v = dot(a.data(), &V[x * ma + d.offset], size);
+                const double v = dot(a.data(), ptr(V, x * ma + d.offset), size);
                 AI[x + i * K] += v;
                 AI[i + x * K] += v;
             }
-            double* out = &V[i * ma];
+            double* out = ptr(V, i * ma);
             for (Index c = 0; c < size; ++c)
-                if (a[c] != 0) axpy(a[c], &schur_[(d.offset + c) * m_], out, ma);
+                if (a[c] != 0) axpy(a[c], ptr(schur_, (d.offset + c) * m_), out, ma);
             for (Index x : own)
                 if (x <= i) {
                     for (Index j = 0; j < d.levels; ++j) {
                         Vector b(d.k);
-                        working_vector(directions[x], lambda, &u_dense_[d.offset + j * d.k],
-                                       &s_dense_[d.offset + j * d.k], b.data());
+                        working_vector(directions[x], lambda, ptr(u_dense_, d.offset + j * d.k),
+                                       ptr(s_dense_, d.offset + j * d.k), b.data());
                         AI[x + i * K] += dot(b.data(), out + d.offset + j * d.k, d.k);
                     }
                     if (x != i) AI[i + x * K] = AI[x + i * K];
@@ -171,7 +173,7 @@ void BlockEngine::average(const std::vector<Direction>& directions, Sums& sums) 
     apply_lambda(lambdas_, V.data(), K, ma, true);
     dense_solve_lower(chol_.data(), ma, m_, V.data(), K, ma);
     for (Index y = 0; y < K; ++y)
-        for (Index x = 0; x < K; ++x) AI[x + y * K] -= dot(&V[x * ma], &V[y * ma], ma);
+        for (Index x = 0; x < K; ++x) AI[x + y * K] -= dot(ptr(V, x * ma), ptr(V, y * ma), ma);
 }
 
 // tr(P V_k P V_l) from the blocks of P (docs/math.md, M6); for one eliminated group.
@@ -196,10 +198,10 @@ void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& su
     // Within the eliminated group: P_jl = [j = l] D_j - R_j'R_l.
     Vector N(kk * kk, 0.0), D(kk), beta(kk);
     for (Index j = 0; j < E.levels; ++j) {
-        multiply<0>(&E.Pi[j * kk], gram(0) + j * kk, D.data(), k, k);
+        multiply<0>(ptr(E.Pi, j * kk), gram(0) + j * kk, D.data(), k, k);
         for (Index b = 0; b < k; ++b)
             for (Index a = 0; a < k; ++a)
-                beta[a + b * k] = dot(&R[(j * k + a) * mt], &R[(j * k + b) * mt], mt);
+                beta[a + b * k] = dot(ptr(R, (j * k + a) * mt), ptr(R, (j * k + b) * mt), mt);
         add_kronecker(1, D.data(), k, D.data(), k, k, k, N);
         add_kronecker(-1, D.data(), k, beta.data(), k, k, k, N);
         add_kronecker(-1, beta.data(), k, D.data(), k, k, k, N);
@@ -212,7 +214,8 @@ void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& su
             for (Index b = 0; b < k; ++b)
                 for (Index a = 0; a < k; ++a)
                     if (dk[a + b * k] != 0)
-                        axpy(dk[a + b * k], &R[(j * k + a) * mt], &RD[(j * k + b) * mt], mt);
+                        axpy(dk[a + b * k], ptr(R, (j * k + a) * mt), ptr(RD, (j * k + b) * mt),
+                             mt);
         dense_multiply_nt(R.data(), RD.data(), g.data(), mt, mt, n0);
         gamma.push_back(std::move(g));
     }
@@ -223,7 +226,7 @@ void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& su
 
     // Against the dense groups: W = L^-1 Lambda' S~, P_jr = H_jr - R_j'W_r, P_rr = S~_rr - W'W.
     Vector W(mt * q_);
-    for (Index c = 0; c < q_; ++c) std::copy_n(&schur_[c * m_], mt, &W[c * mt]);
+    for (Index c = 0; c < q_; ++c) std::copy_n(ptr(schur_, c * m_), mt, ptr(W, c * mt));
     apply_lambda(lambdas_, W.data(), q_, mt, true);
     dense_solve_lower(chol_.data(), mt, m_, W.data(), q_, mt);
     Vector P0(n0 * q_, 0.0), Prr(q_ * q_), H;
@@ -232,9 +235,9 @@ void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& su
     for (Index j = 0; j < E.levels; ++j) {
         const Index nd = E.columns(j);
         H.resize(k * nd);
-        multiply<0>(&E.Pi[j * kk], coupling(0) + E.at(j, width_), H.data(), k, nd);
+        multiply<0>(ptr(E.Pi, j * kk), coupling(0) + E.at(j, width_), H.data(), k, nd);
         for (Index c = 0; c < nd; ++c)
-            axpy(1, &H[c * k], &P0[j * k + E.column[E.start[j] + c] * n0], k);
+            axpy(1, ptr(H, c * k), ptr(P0, j * k + E.column[E.start[j] + c] * n0), k);
     }
     dense_multiply_tn(W.data(), W.data(), Prr.data(), q_, q_, mt);
     for (Index c = 0; c < q_; ++c)
@@ -254,10 +257,10 @@ void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& su
     };
     for (std::size_t y = 0; y < dense_.size(); ++y) {
         const DenseGroup& g = dense_[y];
-        add_pair(0, k, E.levels, y + 1, g.k, g.levels, &P0[g.offset * n0], n0);
+        add_pair(0, k, E.levels, y + 1, g.k, g.levels, ptr(P0, g.offset * n0), n0);
         for (std::size_t x = 0; x <= y; ++x) {
             const DenseGroup& h = dense_[x];
-            add_pair(x + 1, h.k, h.levels, y + 1, g.k, g.levels, &Prr[h.offset + g.offset * q_],
+            add_pair(x + 1, h.k, h.levels, y + 1, g.k, g.levels, ptr(Prr, h.offset + g.offset * q_),
                      q_);
         }
     }
@@ -272,8 +275,8 @@ std::vector<Vector> BlockEngine::conditional_covariances() {
         v.resize(d.levels * d.k * d.k);
         for (Index j = 0; j < d.levels; ++j)
             for (Index a = 0; a < d.k; ++a)
-                std::copy_n(&kappa_[d.offset + j * d.k + (d.offset + j * d.k + a) * q_], d.k,
-                            &v[(j * d.k + a) * d.k]);
+                std::copy_n(ptr(kappa_, d.offset + j * d.k + (d.offset + j * d.k + a) * q_), d.k,
+                            ptr(v, (j * d.k + a) * d.k));
     }
     Vector kappa, full;
     for (std::size_t e = steps_.size(); e-- > 0;) {
@@ -283,7 +286,7 @@ std::vector<Vector> BlockEngine::conditional_covariances() {
         for (Index j = 0; j < E.levels; ++j) {
             gather(E, e, j, 0, kappa);
             full_coupling(e, j, 0, full);
-            level_kappa(e, j, 0, kappa, full, &v[j * E.k * E.k]);
+            level_kappa(e, j, 0, kappa, full, ptr(v, j * E.k * E.k));
         }
         if (e > 0) E.kappa = v;
     }
@@ -302,18 +305,18 @@ Vector BlockEngine::row_variances(Index rows, const std::vector<bool>& include,
         std::fill(V.begin(), V.end(), 0.0);
         for (Index i = 0; i < n; ++i) {
             const Index row = first + i;
-            double* v = &V[i * ma];
+            double* v = ptr(V, i * ma);
             std::copy_n(x + row * p_, p_, v + q_);
             for (std::size_t g = 0; g < include.size(); ++g) {
                 if (!include[g] || levels[g][row] >= 0) continue;  // unseen: its prior variance
                 const Index k = products_->groups[g].k;
                 Vector t(k);
-                multiply_tn<0>(lambdas_[g].data(), &z[g][row * k], t.data(), k, k, 1);
+                multiply_tn<0>(lambdas_[g].data(), ptr(z[g], row * k), t.data(), k, k, 1);
                 out[row] += dot(t.data(), t.data(), k);
             }
             for (const DenseGroup& d : dense_)
                 if (include[d.group] && levels[d.group][row] >= 0)
-                    std::copy_n(&z[d.group][row * d.k], d.k,
+                    std::copy_n(ptr(z[d.group], row * d.k), d.k,
                                 v + d.offset + levels[d.group][row] * d.k);
             // Group after group: what a level leaves to the rows below, -B'K z. A group without a
             // level of its own may still hold what its children left, at their parent.
@@ -322,7 +325,7 @@ Vector BlockEngine::row_variances(Index rows, const std::vector<bool>& include,
                 const Eliminated& E = steps_[e];
                 const Index k = E.k, j0 = levels[E.group][row];
                 if (include[E.group] && j0 >= 0) {
-                    Vector own(&z[E.group][row * k], &z[E.group][row * k] + k);
+                    Vector own(ptr(z[E.group], row * k), ptr(z[E.group], row * k) + k);
                     bool merged = false;
                     for (auto& [j, w] : pending[e])
                         if (j == j0) {
@@ -332,22 +335,22 @@ Vector BlockEngine::row_variances(Index rows, const std::vector<bool>& include,
                     if (!merged) pending[e].emplace_back(j0, std::move(own));
                 }
                 for (const auto& [j, w] : pending[e]) {
-                    const double* P = &E.P[j * k * k];
+                    const double* P = ptr(E.P, j * k * k);
                     h.resize(2 * k);
                     multiply<0>(P, w.data(), h.data(), k, 1);
                     out[row] += dot(h.data(), h.data(), k);
-                    multiply_tn<0>(P, h.data(), &h[k], k, k, 1);  // K z
+                    multiply_tn<0>(P, h.data(), ptr(h, k), k, k, 1);  // K z
                     const Index nd = E.columns(j);
                     const double* B = coupling(e) + E.at(j, width_);
                     for (Index c = 0; c < nd; ++c)
-                        v[E.column[E.start[j] + c]] -= dot(B + c * k, &h[k], k);
-                    for (Index c = 0; c < p_; ++c) v[q_ + c] -= dot(B + (nd + c) * k, &h[k], k);
+                        v[E.column[E.start[j] + c]] -= dot(B + c * k, ptr(h, k), k);
+                    for (Index c = 0; c < p_; ++c) v[q_ + c] -= dot(B + (nd + c) * k, ptr(h, k), k);
                     for (std::size_t f = e + 1; f < steps_.size(); ++f) {
                         const Index l = E.parent[f][j], kf = steps_[f].k;
                         if (l < 0) continue;
                         const double* A = parents(e, f) + j * k * kf;
                         Vector left(kf);
-                        for (Index c = 0; c < kf; ++c) left[c] = -dot(A + c * k, &h[k], k);
+                        for (Index c = 0; c < kf; ++c) left[c] = -dot(A + c * k, ptr(h, k), k);
                         bool merged = false;
                         for (auto& [jf, wf] : pending[f])
                             if (jf == l) {
@@ -361,7 +364,7 @@ Vector BlockEngine::row_variances(Index rows, const std::vector<bool>& include,
         }
         apply_lambda(lambdas_, V.data(), n, ma, true);
         dense_solve_lower(chol_.data(), ma, m_, V.data(), n, ma);
-        for (Index i = 0; i < n; ++i) out[first + i] += dot(&V[i * ma], &V[i * ma], ma);
+        for (Index i = 0; i < n; ++i) out[first + i] += dot(ptr(V, i * ma), ptr(V, i * ma), ma);
     }
     return out;
 }

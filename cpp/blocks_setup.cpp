@@ -88,8 +88,8 @@ std::vector<Index> chain(const Products& products, Index first, const std::vecto
     std::vector<Index> out{first};
     for (Index g : by_size) {
         if (g == first) continue;
-        const bool fits = std::all_of(out.begin(), out.end(),
-                                      [&](Index e) { return nested(products, e, g); });
+        const bool fits =
+            std::all_of(out.begin(), out.end(), [&](Index e) { return nested(products, e, g); });
         if (fits) out.push_back(g);
     }
     return out;
@@ -123,7 +123,7 @@ std::vector<Index> elimination_order(const Products& P, const std::vector<Index>
 
 // A stored block of the pair as (k_a x k_b) of the coupling, into out with leading dimension k_a.
 void copy_block(const Coupling& c, Index slot, Index ka, Index kb, double* out) {
-    const double* B = &c.pair->B[slot * ka * kb];
+    const double* B = ptr(c.pair->B, slot * ka * kb);
     if (!c.transposed) {
         std::copy_n(B, ka * kb, out);
         return;
@@ -181,7 +181,8 @@ void BlockEngine::choose_order(bool eliminate_one) {
     }
 }
 
-// The coupling of one eliminated group with the dense columns, X, y, and the groups eliminated later.
+// The coupling of one eliminated group with the dense columns, X, y, and the groups eliminated
+// later.
 void BlockEngine::couple(std::size_t e) {
     const Products& P = *products_;
     Eliminated& E = steps_[e];
@@ -198,7 +199,7 @@ void BlockEngine::couple(std::size_t e) {
     E.B.resize(k * (E.start[J] + J * width_));
     for (Index j = 0; j < J; ++j) {
         Index to = E.start[j];
-        double* B = &E.B[E.at(j, width_)];
+        double* B = ptr(E.B, E.at(j, width_));
         for (std::size_t d = 0; d < dense_.size(); ++d) {
             const Coupling& c = couplings[d];
             const DenseGroup& D = dense_[d];
@@ -209,7 +210,7 @@ void BlockEngine::couple(std::size_t e) {
                 B += k * D.k;
             }
         }
-        std::copy_n(&P.groups[E.group].C[j * k * width_], k * width_, B);
+        std::copy_n(ptr(P.groups[E.group].C, j * k * width_), k * width_, B);
     }
     const double stored = static_cast<double>(E.start[J]) + static_cast<double>(J * width_);
     E.dense_coupling = e == 0 && m_ > 24 && stored > 0.5 * static_cast<double>(J * m_);
@@ -224,7 +225,7 @@ void BlockEngine::couple(std::size_t e) {
         for (Index j = 0; j < J; ++j) {
             if (c.start[j] == c.start[j + 1]) continue;
             E.parent[f][j] = c.level[c.start[j]];
-            copy_block(c, c.slot[c.start[j]], k, kf, &E.A[f][j * k * kf]);
+            copy_block(c, c.slot[c.start[j]], k, kf, ptr(E.A[f], j * k * kf));
         }
     }
     E.P.resize(J * k * k);
@@ -292,8 +293,7 @@ void BlockEngine::assemble_dense() {
                 }
         }
     for (Index c = 0; c < width_; ++c)
-        for (Index r = c; r < width_; ++r)
-            start_[q_ + r + (q_ + c) * m_] = P.D[r + c * width_];
+        for (Index r = c; r < width_; ++r) start_[q_ + r + (q_ + c) * m_] = P.D[r + c * width_];
 }
 
 }  // namespace pp

@@ -27,19 +27,19 @@ void BlockEngine::trace_dense(const Lambdas& lambdas, Sums& sums, Index px, int 
         GroupSums& g = sums.groups[d.group];
         const Vector inverse = safe_inverse(lambda.data(), k);
         double smallest = INFINITY;
-        for (Index a = 0; a < k; ++a)
-            smallest = std::min(smallest, std::fabs(lambda[a + a * k]));
+        for (Index a = 0; a < k; ++a) smallest = std::min(smallest, std::fabs(lambda[a + a * k]));
         const bool divide = !inverse.empty() && smallest > 1e-4;
         const bool all = order >= kAverage && !divide;
         ls.resize(mt * (all ? k * d.levels : k));
         for (Index j = 0; j < d.levels; ++j) {
             const Index c0 = d.offset + j * k;
             double* block = ls.data() + (all ? j * k * mt : 0);
-            for (Index a = 0; a < k; ++a) std::copy_n(&schur_[(c0 + a) * m_], mt, block + a * mt);
+            for (Index a = 0; a < k; ++a)
+                std::copy_n(ptr(schur_, (c0 + a) * m_), mt, block + a * mt);
             apply_lambda(lambdas, block, k, mt, true);
             for (Index a = 0; a < k; ++a)
                 for (Index b = 0; b < k; ++b)
-                    g.T[b + a * k] += dot(&kappa_[(c0 + b) * mt], block + a * mt, mt);
+                    g.T[b + a * k] += dot(ptr(kappa_, (c0 + b) * mt), block + a * mt, mt);
         }
         if (order < kAverage) continue;
         if (divide) {  // P = lambda^-T T
@@ -54,7 +54,7 @@ void BlockEngine::trace_dense(const Lambdas& lambdas, Sums& sums, Index px, int 
             for (Index a = 0; a < k; ++a)
                 for (Index b = 0; b < k; ++b)
                     g.P[b + a * k] += schur_[d.offset + j * k + b + (d.offset + j * k + a) * m_] -
-                                      dot(&ls[(j * k + b) * mt], &ls[(j * k + a) * mt], mt);
+                                      dot(ptr(ls, (j * k + b) * mt), ptr(ls, (j * k + a) * mt), mt);
     }
     scale_inverse(lambdas, px);
 }
@@ -67,12 +67,13 @@ void BlockEngine::scale_inverse(const Lambdas& lambdas, Index px) {
         const double* lambda = lambdas[d.group].data();
         Vector t(d.k * mt);
         for (Index j = 0; j < d.levels; ++j) {
-            double* block = &kappa_[(d.offset + j * d.k) * mt];
+            double* block = ptr(kappa_, (d.offset + j * d.k) * mt);
             std::fill(t.begin(), t.end(), 0.0);
-            for (Index b = 0; b < d.k; ++b)  // (kappa Lambda') column b = sum_a lambda[b, a] column a
+            for (Index b = 0; b < d.k;
+                 ++b)  // (kappa Lambda') column b = sum_a lambda[b, a] column a
                 for (Index a = 0; a < d.k; ++a)
                     if (lambda[b + a * d.k] != 0)
-                        axpy(lambda[b + a * d.k], block + a * mt, &t[b * mt], mt);
+                        axpy(lambda[b + a * d.k], block + a * mt, ptr(t, b * mt), mt);
             std::copy(t.begin(), t.end(), block);
         }
     }
@@ -102,15 +103,14 @@ void BlockEngine::gather(const Eliminated& E, std::size_t e, Index j, Index px,
         for (Index a = 0; a < kf; ++a) {
             for (Index b = 0; b < kf; ++b)
                 kappa[offset[f] + b + (offset[f] + a) * n] = F.kappa[(l * kf + a) * kf + b];
-            const double* kc = &F.kappa_c[F.at(l, width_)];
+            const double* kc = ptr(F.kappa_c, F.at(l, width_));
             for (Index c = 0; c < nd; ++c)
                 set(offset[f] + a, d0 + c, kc[E.place[f][E.start[j] + c] * kf + a]);
             for (Index c = 0; c < px; ++c)
                 set(offset[f] + a, d0 + nd + c, kc[(F.columns(l) + c) * kf + a]);
             for (std::size_t h = f + 1; h < steps_.size(); ++h)
                 for (Index b = 0; offset[h] >= 0 && b < steps_[h].k; ++b)
-                    set(offset[f] + a, offset[h] + b,
-                        F.kappa_a[h][(l * steps_[h].k + b) * kf + a]);
+                    set(offset[f] + a, offset[h] + b, F.kappa_a[h][(l * steps_[h].k + b) * kf + a]);
         }
     }
 }
@@ -121,12 +121,14 @@ namespace {
 void times_symmetric(const Vector& rows, const Vector& kappa, Index k, Index n, Vector& right) {
     right.assign(k * n, 0.0);
     for (Index c = 0; c < n; ++c)
-        for (Index d = 0; d < n; ++d) axpy(kappa[d + c * n], &rows[d * k], &right[c * k], k);
+        for (Index d = 0; d < n; ++d)
+            axpy(kappa[d + c * n], ptr(rows, d * k), ptr(right, c * k), k);
 }
 
 }  // namespace
 
-// The level's coupling with its parents, its dense columns and X, side by side; returns their number.
+// The level's coupling with its parents, its dense columns and X, side by side; returns their
+// number.
 Index BlockEngine::full_coupling(std::size_t e, Index j, Index px, Vector& full) const {
     const Eliminated& E = steps_[e];
     const Index k = E.k, nd = E.columns(j);
@@ -147,11 +149,11 @@ void BlockEngine::level_kappa(std::size_t e, Index j, Index px, const Vector& ka
     Eliminated& E = steps_[e];
     const Index k = E.k, kk = k * k, n = static_cast<Index>(full.size()) / k;
     Vector KB(k * n), K(kk), W;
-    multiply_tn<0>(&E.P[j * kk], &E.P[j * kk], K.data(), k, k, k);
+    multiply_tn<0>(ptr(E.P, j * kk), ptr(E.P, j * kk), K.data(), k, k, k);
     multiply<0>(K.data(), full.data(), KB.data(), k, n);
     times_symmetric(KB, kappa, k, n, W);
     for (Index c = 0; c < n; ++c)
-        for (Index b = 0; b < k; ++b) axpy(KB[c * k + b], &W[c * k], &K[b * k], k);
+        for (Index b = 0; b < k; ++b) axpy(KB[c * k + b], ptr(W, c * k), ptr(K, b * k), k);
     std::copy(K.begin(), K.end(), out);
     if (e == 0) return;
     Index at = 0;
@@ -161,8 +163,7 @@ void BlockEngine::level_kappa(std::size_t e, Index j, Index px, const Vector& ka
         for (Index i = 0; i < size; ++i) E.kappa_a[f][j * size + i] = -W[at + i];
         at += size;
     }
-    for (Index i = 0; i < k * (E.columns(j) + px); ++i)
-        E.kappa_c[E.at(j, width_) + i] = -W[at + i];
+    for (Index i = 0; i < k * (E.columns(j) + px); ++i) E.kappa_c[E.at(j, width_) + i] = -W[at + i];
 }
 
 template <int K>
@@ -173,13 +174,13 @@ void BlockEngine::trace(std::size_t e, const double* lambda, GroupSums& sums, In
     Vector X(kk, 0.0), H, kappa, full, t(kk), W, acc(k);
     const bool chained = e + 1 < steps_.size();
     for (Index j = 0; j < E.levels; ++j) {
-        double *D = t.data(), *Pi = &E.Pi[j * kk];
+        double *D = t.data(), *Pi = ptr(E.Pi, j * kk);
         multiply<K>(Pi, G + j * kk, D, k, k);
         for (Index i = 0; i < kk; ++i) sums.P[i] += D[i];
-        multiply<K>(&E.P[j * kk], G + j * kk, D, k, k);  // T: M^-1 lambda'G, no cancellation
+        multiply<K>(ptr(E.P, j * kk), G + j * kk, D, k, k);  // T: M^-1 lambda'G, no cancellation
         for (Index b = 0; b < k; ++b)
             for (Index a = 0; a < k; ++a)
-                sums.T[a + b * k] += dot(&E.Linv[j * kk + a * k], D + b * k, k);
+                sums.T[a + b * k] += dot(ptr(E.Linv, j * kk + a * k), D + b * k, k);
         if (E.dense_coupling && !chained) continue;
         const Index nd = E.columns(j);
         const double* Bj = B + E.at(j, width_);
@@ -189,8 +190,8 @@ void BlockEngine::trace(std::size_t e, const double* lambda, GroupSums& sums, In
             const std::int32_t* column = E.column.data() + E.start[j];
             for (Index c = 0; c < nd + px; ++c) {
                 const Index at = c < nd ? column[c] : q_ + c - nd;
-                const double* col = &kappa_[at * mt];
-                const double* h = &H[c * k];
+                const double* col = ptr(kappa_, at * mt);
+                const double* h = ptr(H, c * k);
                 const double half = 0.5 * col[at];
                 for (Index a = 0; a < k; ++a) acc[a] = half * h[a];
                 for (Index d = c + 1; d < nd; ++d)
@@ -209,14 +210,14 @@ void BlockEngine::trace(std::size_t e, const double* lambda, GroupSums& sums, In
         multiply<K>(Pi, full.data(), H.data(), k, n);
         times_symmetric(H, kappa, k, n, W);
         for (Index c = 0; c < n; ++c)
-            for (Index b = 0; b < k; ++b) axpy(H[c * k + b], &W[c * k], &X[b * k], k);
-        if (e > 0) level_kappa(e, j, px, kappa, full, &E.kappa[j * kk]);
+            for (Index b = 0; b < k; ++b) axpy(H[c * k + b], ptr(W, c * k), ptr(X, b * k), k);
+        if (e > 0) level_kappa(e, j, px, kappa, full, ptr(E.kappa, j * kk));
     }
     if (E.dense_coupling && !chained) trace_dense_coupling(e, px, X);
     for (Index b = 0; b < k; ++b)
         for (Index a = 0; a < k; ++a) {
             sums.P[a + b * k] -= X[a + b * k];
-            sums.T[a + b * k] -= dot(lambda + a * k, &X[b * k], k);
+            sums.T[a + b * k] -= dot(lambda + a * k, ptr(X, b * k), k);
         }
 }
 
@@ -230,7 +231,7 @@ void BlockEngine::stack_rows(std::size_t e, Index px, Vector& R) const {
     for (Index j = 0; j < E.levels; ++j) {
         const Index nd = E.columns(j);
         H.resize(k * (nd + px));
-        multiply<0>(&E.Pi[j * k * k], B + E.at(j, width_), H.data(), k, nd + px);
+        multiply<0>(ptr(E.Pi, j * k * k), B + E.at(j, width_), H.data(), k, nd + px);
         for (Index c = 0; c < nd + px; ++c) {
             const Index at = c < nd ? E.column[E.start[j] + c] : q_ + c - nd;
             for (Index a = 0; a < k; ++a) R[at + (j * k + a) * mt] = H[a + c * k];
@@ -249,7 +250,7 @@ void BlockEngine::trace_dense_coupling(std::size_t e, Index px, Vector& X) {
     for (Index j = 0; j < E.levels; ++j)
         for (Index b = 0; b < k; ++b)
             for (Index a = 0; a < k; ++a)
-                X[a + b * k] += dot(&R[(j * k + a) * mt], &R[(j * k + b) * mt], mt);
+                X[a + b * k] += dot(ptr(R, (j * k + a) * mt), ptr(R, (j * k + b) * mt), mt);
 }
 
 template void BlockEngine::trace<0>(std::size_t, const double*, GroupSums&, Index);

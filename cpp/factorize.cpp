@@ -50,9 +50,8 @@ class Bytes {
 
 nb::object to_array(std::vector<std::int32_t>&& codes) {
     auto* owned = new std::vector<std::int32_t>(std::move(codes));
-    nb::capsule owner(owned, [](void* p) noexcept {
-        delete static_cast<std::vector<std::int32_t>*>(p);
-    });
+    nb::capsule owner(owned,
+                      [](void* p) noexcept { delete static_cast<std::vector<std::int32_t>*>(p); });
     const std::size_t shape[1] = {owned->size()};
     return nb::cast(nb::ndarray<nb::numpy, std::int32_t>(owned->data(), 1, shape, owner));
 }
@@ -68,7 +67,8 @@ nb::tuple finish(TextTable& table, std::vector<std::int32_t>&& codes) {
             code = rank[static_cast<std::size_t>(code)];
     }
     nb::list levels;
-    for (std::string_view level : table.levels()) levels.append(nb::str(level.data(), level.size()));
+    for (std::string_view level : table.levels())
+        levels.append(nb::str(level.data(), level.size()));
     return nb::make_tuple(to_array(std::move(codes)), levels, missing);
 }
 

@@ -8,7 +8,8 @@
 
 namespace pp {
 
-// A block of rows of sqrt(w) [X~ mix, y'] (column-major, `stride` apart) and sqrt(w) Z~ (row-major).
+// A block of rows of sqrt(w) [X~ mix, y'] (column-major, `stride` apart) and sqrt(w) Z~
+// (row-major).
 struct Block {
     Index rows = 0, stride = 0;
     Vector xy, z, root, scratch;  // of the last, only the filler's use
@@ -37,7 +38,7 @@ class Filler {
         if (random) fill_random(start, stop);
         if (rows_.weights) {
             for (Index c = fixed ? 0 : p_; c <= p_; ++c) {
-                double* x = &block_.xy[c * block_.stride];
+                double* x = ptr(block_.xy, c * block_.stride);
                 for (Index i = 0; i < m; ++i) x[i] *= root[i];
             }
             if (random)
@@ -51,9 +52,9 @@ class Filler {
 
    private:
     void fill_response(Index start, Index m, bool fixed) {
-        const bool pilot = std::any_of(t_.delta0.begin(), t_.delta0.end(),
-                                       [](double d) { return d != 0; });
-        double* y = &block_.xy[p_ * block_.stride];
+        const bool pilot =
+            std::any_of(t_.delta0.begin(), t_.delta0.end(), [](double d) { return d != 0; });
+        double* y = ptr(block_.xy, p_ * block_.stride);
         if (rows_.y) {
             for (Index i = 0; i < m; ++i) y[i] = rows_.y[start + i];
             if (rows_.offset)
@@ -62,7 +63,7 @@ class Filler {
         }
         if (!fixed && !pilot) return;
         for (Index c = 0; c < p_; ++c) {
-            double* x = &block_.xy[c * block_.stride];
+            double* x = ptr(block_.xy, c * block_.stride);
             rows_.fixed[c].fill(start, start + m, x);
             const double shift = t_.xshift[c], inverse = 1 / t_.xscale[c];
             if (shift != 0 || inverse != 1)
@@ -71,16 +72,17 @@ class Filler {
         if (!t_.mix.empty()) apply_mix(m);
         for (Index c = 0; c < p_; ++c)
             if (pilot && t_.delta0[c] != 0)
-                axpy(-t_.delta0[c], &block_.xy[c * block_.stride], y, m);
+                axpy(-t_.delta0[c], ptr(block_.xy, c * block_.stride), y, m);
     }
 
     void apply_mix(Index m) {
-        std::copy(block_.xy.begin(), block_.xy.begin() + p_ * block_.stride, block_.scratch.begin());
+        std::copy(block_.xy.begin(), block_.xy.begin() + p_ * block_.stride,
+                  block_.scratch.begin());
         for (Index c = 0; c < p_; ++c) {
-            double* out = &block_.xy[c * block_.stride];
+            double* out = ptr(block_.xy, c * block_.stride);
             std::fill(out, out + m, 0.0);
             for (Index r = 0; r <= c; ++r)
-                axpy(t_.mix[r + c * p_], &block_.scratch[r * block_.stride], out, m);
+                axpy(t_.mix[r + c * p_], ptr(block_.scratch, r * block_.stride), out, m);
         }
     }
 
@@ -88,7 +90,7 @@ class Filler {
         for (std::size_t g = 0; g < rows_.groups.size(); ++g) {
             const Columns& columns = rows_.groups[g].columns;
             for (std::size_t c = 0; c < columns.size(); ++c) {
-                double* z = &block_.z[offsets_[g] + static_cast<Index>(c)];
+                double* z = ptr(block_.z, offsets_[g] + static_cast<Index>(c));
                 columns[c].fill(start, stop, z, width_);
                 const double shift = t_.zshift[g][c], inverse = 1 / t_.zscale[g][c];
                 if (shift != 0 || inverse != 1)

@@ -24,7 +24,7 @@ void dense_inverse(const double* l, Index n, Index ld, double* out) {
         invert_lower(l, n, ld, inverse.data());
         for (Index c = 0; c < n; ++c)
             for (Index r = c; r < n; ++r)
-                out[r + c * n] = dot(&inverse[r + c * n], &inverse[r + r * n], n - r);
+                out[r + c * n] = dot(ptr(inverse, r + c * n), ptr(inverse, r + r * n), n - r);
         return;
     }
     for (Index c = 0; c < n; ++c) std::copy(l + c + c * ld, l + n + c * ld, out + c + c * n);
@@ -37,8 +37,7 @@ void dense_rank_update(double* c, const double* a, Index n, Index k) {
     if (k == 0) return;
     if (n <= kSmall || !lapack().syrk) {
         for (Index l = 0; l < k; ++l)
-            for (Index j = 0; j < n; ++j)
-                axpy(-a[j + l * n], a + j + l * n, c + j + j * n, n - j);
+            for (Index j = 0; j < n; ++j) axpy(-a[j + l * n], a + j + l * n, c + j + j * n, n - j);
         return;
     }
     char lower = 'L', no = 'N';

@@ -1,4 +1,5 @@
-// LAPACK and BLAS through the function pointers that SciPy exports: nothing to link, nothing to ship.
+// LAPACK and BLAS through the function pointers that SciPy exports: nothing to link, nothing to
+// ship.
 #pragma once
 
 #include "small.hpp"

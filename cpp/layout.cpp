@@ -35,7 +35,7 @@ void fill_lambdas(const Layout& layout, const Basis& basis, const double* theta,
         double* lambda = out[t.group].data() + t.offset * (K + 1);
         for (Index c = 0; c < t.k; ++c)
             for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
-                axpy(theta[element(t, r, c)], &basis[i][r * t.k], lambda + c * K, t.k);
+                axpy(theta[element(t, r, c)], ptr(basis[i], r * t.k), lambda + c * K, t.k);
     }
 }
 
@@ -51,7 +51,7 @@ std::vector<Direction> make_directions(const Layout& layout, const Basis& basis)
                 d.term = static_cast<Index>(i);
                 d.col = t.offset + c;
                 d.v.assign(K, 0.0);
-                std::copy_n(&basis[i][r * t.k], t.k, d.v.begin() + t.offset);
+                std::copy_n(ptr(basis[i], r * t.k), t.k, d.v.begin() + t.offset);
             }
     }
     return out;
@@ -82,7 +82,7 @@ void assemble(const Criterion& c, const std::vector<Direction>& directions, cons
         const Index k = static_cast<Index>(d.v.size());
         double t = 0;
         for (Index a = 0; a < k; ++a) t += g.T[d.col + a * k] * d.v[a];
-        g2[i] = 2 * dot(d.v.data(), &g.SU[d.col * k], k);
+        g2[i] = 2 * dot(d.v.data(), ptr(g.SU, d.col * k), k);
         out.gradient[i] = 2 * t - g2[i] / scale;
     }
     out.Q.resize(sums.groups.size());
@@ -109,7 +109,7 @@ void assemble(const Criterion& c, const std::vector<Direction>& directions, cons
                 const Index k = static_cast<Index>(x.v.size());
                 const Vector& Q = out.Q[x.group];
                 for (Index b = 0; b < k; ++b)
-                    if (y.v[b] != 0) h += 2 * y.v[b] * dot(&Q[b * k], x.v.data(), k);
+                    if (y.v[b] != 0) h += 2 * y.v[b] * dot(ptr(Q, b * k), x.v.data(), k);
             }
             out.hessian[i + j * K] = h;
         }

@@ -74,14 +74,15 @@ struct Evaluation {
     Vector gradient, hessian;
     std::vector<Vector> Q;  // gradient with respect to Psi, one k x k a group
     Vector work;
-    Vector Q_scale;         // largest diagonal of sum s s' / sigma^2, one a group
+    Vector Q_scale;  // largest diagonal of sum s s' / sigma^2, one a group
 };
 
 struct Criterion {
     bool reml = true;
     Index n = 0, p = 0;
     double sum_log_weights = 0;
-    double log_det_basis = 0;  // log|det A| of X~ = X A: REML is the user's, not the scaled one (M8)
+    double log_det_basis =
+        0;  // log|det A| of X~ = X A: REML is the user's, not the scaled one (M8)
     double nu() const { return static_cast<double>(reml ? n - p : n); }
 };
 

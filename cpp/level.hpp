@@ -85,11 +85,11 @@ inline void complement_level(const double* G, const double* Linv, const double* 
     const Index k = K ? K : k_;
     double* t = work;
     if (inverse) {
-        multiply_tn<K>(Linv, P, t, k, k, k);          // M^-1 lambda'
+        multiply_tn<K>(Linv, P, t, k, k, k);  // M^-1 lambda'
         multiply_tn<K>(inverse, t, out, k, k, k);
         return;
     }
-    multiply_tn<K>(P, P, t, k, k, k);                 // K
+    multiply_tn<K>(P, P, t, k, k, k);  // K
     multiply<K>(G, t, out, k, k);
     for (Index i = 0; i < k * k; ++i) out[i] = -out[i];
     for (Index i = 0; i < k; ++i) out[i + i * k] += 1;

@@ -35,7 +35,9 @@ nb::object to_array(Vector&& values) {
     return to_array(std::move(values), {n});
 }
 
-Vector to_vector(const DoubleIn& x) { return Vector(x.data(), x.data() + x.size()); }
+Vector to_vector(const DoubleIn& x) {
+    return Vector(x.data(), x.data() + x.size());
+}
 
 // Keeps the Python arrays alive that a C++ view points into. Every array of rows must have n values
 // (n < 0: any number; `shortest` says how many rows all of them have).
@@ -131,8 +133,10 @@ nb::tuple products_state(const PyProducts& self) {
     const Products& P = *self.p;
     const auto copy = [](const Vector& v) { return to_array(Vector(v)); };
     nb::list groups, pairs, zs;
-    for (const auto& g : P.groups) groups.append(nb::make_tuple(g.k, g.levels, copy(g.G), copy(g.C)));
-    for (const auto& q : P.pairs) pairs.append(nb::make_tuple(q.a, q.b, q.start, q.level, copy(q.B)));
+    for (const auto& g : P.groups)
+        groups.append(nb::make_tuple(g.k, g.levels, copy(g.G), copy(g.C)));
+    for (const auto& q : P.pairs)
+        pairs.append(nb::make_tuple(q.a, q.b, q.start, q.level, copy(q.B)));
     const Transform& t = P.transform;
     for (std::size_t g = 0; g < t.zshift.size(); ++g)
         zs.append(nb::make_tuple(copy(t.zshift[g]), copy(t.zscale[g])));
@@ -300,7 +304,9 @@ nb::tuple minimum_tuple(Minimum&& m, Vector&& theta) {
                           m.min_eigenvalue, m.kkt, m.rank, m.evaluations, log);
 }
 
-nb::object solve(PyPlan& self, DoubleIn theta) { return solve_at(self, theta_of(self, theta)); }
+nb::object solve(PyPlan& self, DoubleIn theta) {
+    return solve_at(self, theta_of(self, theta));
+}
 
 nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, double tolerance,
                    Index max_evaluations) {
@@ -346,8 +352,10 @@ nb::tuple refit(PyPlan& self, nb::object rows_object, DoubleIn y, std::vector<do
             theta = plan->plan->to_user(m.theta);
         }
     }
-    const bool solved = !theta.empty() && m.outcome != Outcome::failed && m.outcome != Outcome::unbounded;
-    nb::object at = theta.empty() ? nb::none() : nb::object(minimum_tuple(std::move(m), Vector(theta)));
+    const bool solved =
+        !theta.empty() && m.outcome != Outcome::failed && m.outcome != Outcome::unbounded;
+    nb::object at =
+        theta.empty() ? nb::none() : nb::object(minimum_tuple(std::move(m), Vector(theta)));
     nb::object solution = solved ? solve_at(*plan, theta) : nb::none();
     return nb::make_tuple(products, nb::cast(plan.release(), nb::rv_policy::take_ownership), at,
                           solution);
@@ -402,7 +410,8 @@ nb::object fill(nb::sequence columns, Index start, Index stop) {
     const Index p = static_cast<Index>(c.size());
     Vector out((stop - start) * p);
     for (Index k = 0; k < p; ++k) c[k].fill(start, stop, out.data() + k, p);
-    return to_array(std::move(out), {static_cast<std::size_t>(stop - start), static_cast<std::size_t>(p)});
+    return to_array(std::move(out),
+                    {static_cast<std::size_t>(stop - start), static_cast<std::size_t>(p)});
 }
 
 nb::object linear(nb::sequence columns, DoubleIn beta, Index n) {
@@ -414,7 +423,7 @@ nb::object linear(nb::sequence columns, DoubleIn beta, Index n) {
         const Index stop = std::min(n, start + kBlockRows);
         for (std::size_t k = 0; k < c.size(); ++k) {
             c[k].fill(start, stop, x.data());
-            axpy(beta.data()[k], x.data(), &out[start], stop - start);
+            axpy(beta.data()[k], x.data(), ptr(out, start), stop - start);
         }
     }
     return to_array(std::move(out));
@@ -469,14 +478,15 @@ NB_MODULE(_core, m) {
     m.attr("EXACT") = kExact;
 
     nb::class_<PyRows>(m, "RowSet")
-        .def("__init__",
-             [](PyRows* self, Index n, nb::object y, nb::object w, nb::object o, nb::object fixed,
-                nb::sequence groups) {
-                 std::unique_ptr<PyRows> made(make_rows(n, y, w, o, fixed, groups));
-                 new (self) PyRows(std::move(*made));
-             },
-             nb::arg("n"), nb::arg("y"), nb::arg("weights").none(), nb::arg("offset").none(),
-             nb::arg("fixed"), nb::arg("groups"));
+        .def(
+            "__init__",
+            [](PyRows* self, Index n, nb::object y, nb::object w, nb::object o, nb::object fixed,
+               nb::sequence groups) {
+                std::unique_ptr<PyRows> made(make_rows(n, y, w, o, fixed, groups));
+                new (self) PyRows(std::move(*made));
+            },
+            nb::arg("n"), nb::arg("y"), nb::arg("weights").none(), nb::arg("offset").none(),
+            nb::arg("fixed"), nb::arg("groups"));
 
     nb::class_<PyProducts>(m, "Products")
         .def("__getstate__", &products_state)
@@ -491,29 +501,28 @@ NB_MODULE(_core, m) {
         .def("state", &products_state)
         .def_prop_ro("n", [](const PyProducts& s) { return s.p->n; })
         .def_prop_ro("p", [](const PyProducts& s) { return s.p->p; })
-        .def("dense_columns",
-             [](const PyProducts& s) { return BlockEngine::dense_columns(*s.p); })
+        .def("dense_columns", [](const PyProducts& s) { return BlockEngine::dense_columns(*s.p); })
         .def("smallest_pivot", [](const PyProducts& s) { return smallest_pivot(*s.p); })
         .def("fixed_transform",
              [](const PyProducts& s) {
                  return nb::make_tuple(to_array(Vector(s.p->transform.xshift)),
                                        to_array(Vector(s.p->transform.xscale)));
              })
-        .def_prop_ro("response_size",
-                     [](const PyProducts& s) { return s.p->transform.y_size; })
+        .def_prop_ro("response_size", [](const PyProducts& s) { return s.p->transform.y_size; })
         .def_prop_ro("rss0", [](const PyProducts& s) { return s.p->D.back(); });
 
-    m.def("accumulate",
-          [](const PyRows& rows, std::vector<Index> constant,
-             std::vector<std::vector<bool>> shiftable, std::optional<std::vector<double>> mix) {
-              nb::gil_scoped_release release;
-              Transform t = choose_transform(rows.rows, constant, shiftable);
-              if (mix) t.mix = *mix;
-              choose_pilot(rows.rows, t);
-              return PyProducts{std::make_shared<Products>(accumulate(rows.rows, t))};
-          },
-          nb::arg("rows"), nb::arg("constant"), nb::arg("shiftable"),
-          nb::arg("mix").none() = nb::none());
+    m.def(
+        "accumulate",
+        [](const PyRows& rows, std::vector<Index> constant,
+           std::vector<std::vector<bool>> shiftable, std::optional<std::vector<double>> mix) {
+            nb::gil_scoped_release release;
+            Transform t = choose_transform(rows.rows, constant, shiftable);
+            if (mix) t.mix = *mix;
+            choose_pilot(rows.rows, t);
+            return PyProducts{std::make_shared<Products>(accumulate(rows.rows, t))};
+        },
+        nb::arg("rows"), nb::arg("constant"), nb::arg("shiftable"),
+        nb::arg("mix").none() = nb::none());
     m.def("accumulate_like", [](const PyRows& rows, const PyProducts& like) {
         nb::gil_scoped_release release;
         return PyProducts{std::make_shared<Products>(accumulate(rows.rows, like.p->transform))};
@@ -583,14 +592,16 @@ NB_MODULE(_core, m) {
                                        to_array(std::move(r.sigma)), to_array(std::move(r.value)),
                                        to_array(std::move(r.converged)));
              })
-        .def("transform", [](PyPlan& self) {
-            const Transform& t = self.products->transform;
-            nb::list z;
-            for (std::size_t g = 0; g < t.zshift.size(); ++g)
-                z.append(nb::make_tuple(to_array(Vector(t.zshift[g])), to_array(Vector(t.zscale[g]))));
-            return nb::make_tuple(to_array(Vector(t.xshift)), to_array(Vector(t.xscale)),
-                                  to_array(Vector(t.mix)), z);
-        })
+        .def("transform",
+             [](PyPlan& self) {
+                 const Transform& t = self.products->transform;
+                 nb::list z;
+                 for (std::size_t g = 0; g < t.zshift.size(); ++g)
+                     z.append(nb::make_tuple(to_array(Vector(t.zshift[g])),
+                                             to_array(Vector(t.zscale[g]))));
+                 return nb::make_tuple(to_array(Vector(t.xshift)), to_array(Vector(t.xscale)),
+                                       to_array(Vector(t.mix)), z);
+             })
         .def("dense_size", [](PyPlan& self) { return self.plan->dense_columns(); });
 
     bind_factorize(m);

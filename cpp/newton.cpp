@@ -7,9 +7,9 @@ namespace pp {
 
 namespace {
 
-constexpr Index kPivotEvery = 8;      // calibrated on near-singular simulations (M7)
-constexpr double kNull = 1e-6;        // eigenvalues of Psi below this share of the largest are null
-constexpr double kKktSlack = 1e-5;    // of the score's size: rounding on large models reaches 1e-7
+constexpr Index kPivotEvery = 8;    // calibrated on near-singular simulations (M7)
+constexpr double kNull = 1e-6;      // eigenvalues of Psi below this share of the largest are null
+constexpr double kKktSlack = 1e-5;  // of the score's size: rounding on large models reaches 1e-7
 constexpr double kNewDirection = 0.01;  // variance given to a direction that the KKT test opens
 constexpr Index kRestarts = 5;
 constexpr double kSlow = 0.1;        // a decrement that shrinks by less asks for the exact Hessian
@@ -17,7 +17,9 @@ constexpr double kFlat = 1e-8;       // curvature per unit of scaled theta that 
 constexpr double kMayVanish = 0.01;  // conditional standard deviations (of sigma) tried at zero
 constexpr double kUnbounded = 1e7;   // beyond this theta the residual variance has gone to zero
 
-double norm(const Vector& x) { return std::sqrt(dot(x.data(), x.data(), Index(x.size()))); }
+double norm(const Vector& x) {
+    return std::sqrt(dot(x.data(), x.data(), Index(x.size())));
+}
 
 // The step within the radius: Newton's where the Hessian is positive definite and the step fits,
 // else by eigendecomposition with the shift that the radius asks for.
@@ -41,7 +43,7 @@ bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
     out.p.assign(K, 0.0);
     Vector E = H, w(K), gt(K);
     if (!symmetric_eigen(E.data(), K, w.data())) return false;
-    for (Index i = 0; i < K; ++i) gt[i] = dot(&E[i * K], g.data(), K);
+    for (Index i = 0; i < K; ++i) gt[i] = dot(ptr(E, i * K), g.data(), K);
     out.smallest = w[0];
     out.largest = std::max(std::fabs(w[0]), std::fabs(w[K - 1]));
     const double unit = std::max(1.0, out.largest);
@@ -66,7 +68,7 @@ bool find_step(const Vector& g, const Vector& H, double radius, Step& out) {
         const double s = -gt[i] / (w[i] + mu);
         out.decrement += gt[i] * gt[i] / (std::fabs(w[i]) + mu + 1e-300);
         out.predicted -= gt[i] * s + 0.5 * s * s * w[i];
-        axpy(s, &E[i * K], out.p.data(), K);
+        axpy(s, ptr(E, i * K), out.p.data(), K);
     }
     return true;
 }
@@ -85,7 +87,8 @@ class Driver {
           step_(work.step) {}
 
     Minimum run(const Vector& start) {
-        if (basis_.empty() || options_.report || basis_.size() != layout_.terms.size()) basis_ = identity_basis(layout_);
+        if (basis_.empty() || options_.report || basis_.size() != layout_.terms.size())
+            basis_ = identity_basis(layout_);
         x_ = start;
         evaluate(x_, kAverage, now_);
         at_x_ = true;
@@ -112,7 +115,8 @@ class Driver {
                     result_.kkt = true;
                     return finish(Outcome::converged);
                 }
-                if (restarts_++ >= kRestarts || !leave_boundary()) return finish(Outcome::converged);
+                if (restarts_++ >= kRestarts || !leave_boundary())
+                    return finish(Outcome::converged);
                 continue;
             }
             if (!advance()) return finish(Outcome::no_progress);
@@ -180,7 +184,7 @@ class Driver {
         for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
             const Term& t = layout_.terms[i];
             if (t.diagonal || t.k == 1) continue;
-            const Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
+            const Vector psi = term_psi(t, basis_[i], ptr(x_, t.theta));
             Vector left = psi;
             std::vector<Index> order(t.k);
             std::vector<bool> used(t.k, false);
@@ -193,15 +197,15 @@ class Driver {
                 order[c] = best;
                 const double d = left[best + best * t.k];
                 if (!(d > 0)) continue;
-                const Vector column(&left[best * t.k], &left[best * t.k] + t.k);
+                const Vector column(ptr(left, best * t.k), ptr(left, best * t.k) + t.k);
                 for (Index b = 0; b < t.k; ++b)
-                    axpy(-column[b] / d, column.data(), &left[b * t.k], t.k);
+                    axpy(-column[b] / d, column.data(), ptr(left, b * t.k), t.k);
             }
             Vector R(t.k * t.k, 0.0);
             for (Index c = 0; c < t.k; ++c) R[order[c] + c * t.k] = 1;
             if (R == basis_[i]) continue;
             basis_[i] = R;
-            factor_term(t, R, psi, &x_[t.theta]);
+            factor_term(t, R, psi, ptr(x_, t.theta));
             changed = pivoted_ = true;
         }
         return changed;
@@ -231,7 +235,7 @@ class Driver {
             const Vector& Q = now_.Q[t.group];
             if (far_from_boundary(t)) continue;
             const double slack = kKktSlack * std::max(now_.Q_scale[t.group], 1e-12);
-            Vector psi = term_psi(t, basis_[i], &x_[t.theta]), w(k);
+            Vector psi = term_psi(t, basis_[i], ptr(x_, t.theta)), w(k);
             const auto q = [&](Index a, Index b) {
                 return 0.5 * (Q[t.offset + a + (t.offset + b) * K] +
                               Q[t.offset + b + (t.offset + a) * K]);
@@ -264,10 +268,10 @@ class Driver {
             symmetric_eigen(N.data(), null, v.data());
             if (v[0] >= -slack) continue;
             Vector direction(k, 0.0);
-            for (Index a = 0; a < null; ++a) axpy(N[a], &E[a * k], direction.data(), k);
+            for (Index a = 0; a < null; ++a) axpy(N[a], ptr(E, a * k), direction.data(), k);
             const double size = std::max(kNewDirection * w[k - 1], 1e-3);
             for (Index b = 0; b < k; ++b)
-                axpy(size * direction[b], direction.data(), &psi[b * k], k);
+                axpy(size * direction[b], direction.data(), ptr(psi, b * k), k);
             opened_.push_back({i, psi});
         }
         return opened_.empty();
@@ -276,7 +280,7 @@ class Driver {
     bool leave_boundary() {
         Vector trial = x_;
         for (auto& [i, psi] : opened_)
-            factor_term(layout_.terms[i], basis_[i], psi, &trial[layout_.terms[i].theta]);
+            factor_term(layout_.terms[i], basis_[i], psi, ptr(trial, layout_.terms[i].theta));
         evaluate(trial, order_, next_);
         const bool accept = next_.status == Status::ok && next_.value < now_.value + 1e-3;
         log(next_.value, NAN, radius_, accept);
@@ -292,7 +296,7 @@ class Driver {
     void rectify() {
         for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
             const Term& t = layout_.terms[i];
-            Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
+            Vector psi = term_psi(t, basis_[i], ptr(x_, t.theta));
             Index zeros = 0;
             for (Index c = t.k; c-- > 0;) {  // trailing columns of the pivoted factor
                 const double d = std::fabs(x_[element(t, c, c)]);
@@ -321,8 +325,8 @@ class Driver {
         const Basis identity = identity_basis(layout_);
         for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
             const Term& t = layout_.terms[i];
-            const Vector psi = term_psi(t, basis_[i], &x_[t.theta]);
-            factor_term(t, identity[i], psi, &x_[t.theta]);
+            const Vector psi = term_psi(t, basis_[i], ptr(x_, t.theta));
+            factor_term(t, identity[i], psi, ptr(x_, t.theta));
         }
         basis_ = identity;
     }
@@ -349,8 +353,7 @@ class Driver {
         result_.gradient_norm = norm(now_.gradient);
         if (options_.report) {
             Vector E = now_.hessian, w(layout_.size);
-            result_.min_eigenvalue =
-                symmetric_eigen(E.data(), layout_.size, w.data()) ? w[0] : NAN;
+            result_.min_eigenvalue = symmetric_eigen(E.data(), layout_.size, w.data()) ? w[0] : NAN;
         }
         bool inside = !pivoted_;
         for (const Term& t : layout_.terms) inside = inside && far_from_boundary(t);
@@ -389,10 +392,10 @@ Vector term_psi(const Term& t, const Vector& basis, const double* theta) {
     Vector lambda(t.k * t.k, 0.0), psi(t.k * t.k, 0.0);
     for (Index c = 0; c < t.k; ++c)
         for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
-            axpy(theta[element(own, r, c)], &basis[r * t.k], &lambda[c * t.k], t.k);
+            axpy(theta[element(own, r, c)], ptr(basis, r * t.k), ptr(lambda, c * t.k), t.k);
     for (Index c = 0; c < t.k; ++c)
         for (Index b = 0; b < t.k; ++b)
-            axpy(lambda[b + c * t.k], &lambda[c * t.k], &psi[b * t.k], t.k);
+            axpy(lambda[b + c * t.k], ptr(lambda, c * t.k), ptr(psi, b * t.k), t.k);
     return psi;
 }
 
@@ -403,9 +406,11 @@ void factor_term(const Term& t, const Vector& basis, const Vector& psi, double* 
     Vector inverse(k * k), half(k * k, 0.0), inner(k * k, 0.0), L(k * k);
     invert(basis.data(), k, inverse.data());
     for (Index c = 0; c < k; ++c)  // inner = basis^-1 psi basis^-T
-        for (Index l = 0; l < k; ++l) axpy(psi[l + c * k], &inverse[l * k], &half[c * k], k);
+        for (Index l = 0; l < k; ++l)
+            axpy(psi[l + c * k], ptr(inverse, l * k), ptr(half, c * k), k);
     for (Index c = 0; c < k; ++c)
-        for (Index l = 0; l < k; ++l) axpy(inverse[c + l * k], &half[l * k], &inner[c * k], k);
+        for (Index l = 0; l < k; ++l)
+            axpy(inverse[c + l * k], ptr(half, l * k), ptr(inner, c * k), k);
     if (t.diagonal) {
         for (Index c = 0; c < k; ++c) theta[c] = std::sqrt(std::max(0.0, inner[c + c * k]));
         return;

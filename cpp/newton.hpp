@@ -1,6 +1,6 @@
 // Trust-region Newton on sign-free Cholesky parameters (docs/math.md, M7): no bounds, since the
-// objective depends on lambda lambda' only; the Karush-Kuhn-Tucker conditions are checked on the cone
-// of covariance matrices, and the signs are put right at the end.
+// objective depends on lambda lambda' only; the Karush-Kuhn-Tucker conditions are checked on the
+// cone of covariance matrices, and the signs are put right at the end.
 #pragma once
 
 #include "layout.hpp"
@@ -10,7 +10,7 @@ namespace pp {
 struct NewtonOptions {
     double tolerance = 1e-9;
     Index max_evaluations = 500;
-    bool report = true;  // the log and the smallest eigenvalue: not for thousands of refits
+    bool report = true;       // the log and the smallest eigenvalue: not for thousands of refits
     bool exact_tail = false;  // exact Hessians once average information converges linearly only
     bool other_starts = false;
     bool polish = true;  // one more step when the last decrement still shows: cheap on small models
@@ -26,7 +26,7 @@ enum class Outcome { converged, max_evaluations, no_progress, failed, unbounded 
 
 struct Minimum {
     Outcome outcome = Outcome::failed;
-    Vector theta;  // scaled coordinates, identity basis, diagonals >= 0
+    Vector theta;            // scaled coordinates, identity basis, diagonals >= 0
     bool evaluated = false;  // the last evaluation was made there, up to signs of columns
     double value = 0, decrement = 0, gradient_norm = 0, min_eigenvalue = 0;
     bool kkt = false;

@@ -13,7 +13,7 @@ namespace pp {
 namespace {
 
 std::string_view key(const GroupProducts& g, Index j) {
-    return {reinterpret_cast<const char*>(&g.G[j * g.k * g.k]),
+    return {reinterpret_cast<const char*>(ptr(g.G, j * g.k * g.k)),
             static_cast<std::size_t>(g.k * g.k) * sizeof(double)};
 }
 
@@ -47,7 +47,7 @@ PatternEngine::PatternEngine(const Products& products, bool reml)
         const auto [it, fresh] = seen.emplace(key(g, j), static_cast<std::int32_t>(seen.size()));
         if (fresh) {
             count_.push_back(0);
-            G_.insert(G_.end(), &g.G[j * k_ * k_], &g.G[j * k_ * k_] + k_ * k_);
+            G_.insert(G_.end(), ptr(g.G, j * k_ * k_), ptr(g.G, j * k_ * k_) + k_ * k_);
         }
         pattern_.push_back(it->second);
         ++count_[it->second];
@@ -56,8 +56,8 @@ PatternEngine::PatternEngine(const Products& products, bool reml)
     S_.assign(patterns_ * pairs() * k_ * k_, 0.0);
     const Index kk = k_ * k_;
     for (Index j = 0; j < g.levels; ++j) {
-        const double* C = &g.C[j * k_ * w_];
-        double* S = &S_[pattern_[j] * pairs() * kk];
+        const double* C = ptr(g.C, j * k_ * w_);
+        double* S = ptr(S_, pattern_[j] * pairs() * kk);
         for (Index y = 0; y < w_; ++y)
             for (Index x = 0; x <= y; ++x) {
                 double* out = S + pair(x, y) * kk;
@@ -74,8 +74,8 @@ PatternEngine::PatternEngine(const PatternEngine& other, const Products& product
     const GroupProducts& g = products.groups[0];
     Vector Zy(g.levels * k_);
     for (Index j = 0; j < g.levels; ++j)
-        std::copy_n(&g.C[(j * w_ + p_) * k_], k_, &Zy[j * k_]);
-    set_response(Zy.data(), &products.D[p_ * w_]);
+        std::copy_n(ptr(g.C, (j * w_ + p_) * k_), k_, ptr(Zy, j * k_));
+    set_response(Zy.data(), ptr(products.D, p_ * w_));
 }
 
 Vector PatternEngine::scores(const double* lambda) const {
@@ -84,14 +84,14 @@ Vector PatternEngine::scores(const double* lambda) const {
     const Vector inverse = safe_inverse(lambda, k);
     Vector out(g.levels * k), Pi(patterns_ * kk), work(kk), r(k);
     for (Index u = 0; u < patterns_; ++u)
-        complement_level<0>(&G_[u * kk], &work_.Linv[u * kk], &work_.P[u * kk],
-                            inverse.empty() ? nullptr : inverse.data(), &Pi[u * kk], k,
+        complement_level<0>(ptr(G_, u * kk), ptr(work_.Linv, u * kk), ptr(work_.P, u * kk),
+                            inverse.empty() ? nullptr : inverse.data(), ptr(Pi, u * kk), k,
                             work.data());
     for (Index j = 0; j < g.levels; ++j) {
-        const double* C = &g.C[j * k * w_];
+        const double* C = ptr(g.C, j * k * w_);
         std::copy_n(C + p_ * k, k, r.begin());
         for (Index x = 0; x < p_; ++x) axpy(-beta_[x], C + x * k, r.data(), k);
-        multiply<0>(&Pi[pattern_[j] * kk], r.data(), &out[j * k], k, 1);
+        multiply<0>(ptr(Pi, pattern_[j] * kk), r.data(), ptr(out, j * k), k, 1);
     }
     return out;
 }
@@ -100,10 +100,10 @@ void PatternEngine::set_response(const double* Zy, const double* Dy) {
     const GroupProducts& g = products_->groups[0];
     const Index kk = k_ * k_;
     for (Index u = 0; u < patterns_; ++u)
-        std::fill_n(&S_[(u * pairs() + pair(0, p_)) * kk], w_ * kk, 0.0);
+        std::fill_n(ptr(S_, (u * pairs() + pair(0, p_)) * kk), w_ * kk, 0.0);
     for (Index j = 0; j < g.levels; ++j) {
-        const double *C = &g.C[j * k_ * w_], *y = Zy + j * k_;
-        double* S = &S_[(pattern_[j] * pairs() + pair(0, p_)) * kk];
+        const double *C = ptr(g.C, j * k_ * w_), *y = Zy + j * k_;
+        double* S = ptr(S_, (pattern_[j] * pairs() + pair(0, p_)) * kk);
         for (Index x = 0; x < w_; ++x) {
             const double* c = x < p_ ? C + x * k_ : y;
             for (Index b = 0; b < k_; ++b)
@@ -120,7 +120,7 @@ void PatternEngine::residual_moments(const double* beta, double* out) const {
         for (Index y = 0; y < w_; ++y)
             for (Index x = 0; x <= y; ++x) {
                 const double f = (x < p_ ? -beta[x] : 1.0) * (y < p_ ? -beta[y] : 1.0);
-                const double* block = &S_[(u * pairs() + pair(x, y)) * kk];
+                const double* block = ptr(S_, (u * pairs() + pair(x, y)) * kk);
                 for (Index b = 0; b < k_; ++b)
                     for (Index a = 0; a < k_; ++a)
                         out[a + b * k_] += x == y ? f * block[a + b * k_]
@@ -132,11 +132,16 @@ Status PatternEngine::evaluate(const Lambdas& lambdas, const std::vector<Directi
                                int order, Sums& sums) {
     const double* lambda = lambdas[0].data();
     switch (k_) {
-        case 1: return run<1>(lambda, directions, order, sums);
-        case 2: return run<2>(lambda, directions, order, sums);
-        case 3: return run<3>(lambda, directions, order, sums);
-        case 4: return run<4>(lambda, directions, order, sums);
-        default: return run<0>(lambda, directions, order, sums);
+        case 1:
+            return run<1>(lambda, directions, order, sums);
+        case 2:
+            return run<2>(lambda, directions, order, sums);
+        case 3:
+            return run<3>(lambda, directions, order, sums);
+        case 4:
+            return run<4>(lambda, directions, order, sums);
+        default:
+            return run<0>(lambda, directions, order, sums);
     }
 }
 
@@ -155,11 +160,12 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
         for (Index r = c; r < w; ++r) S[r + c * w] = D_[r + c * w];
     for (Index u = 0; u < patterns_; ++u) {
         LogProduct one;
-        if (!factor_level<K>(lambda, &G_[u * kk], &Linv[u * kk], &P[u * kk], k, one, work.data()))
+        if (!factor_level<K>(lambda, ptr(G_, u * kk), ptr(Linv, u * kk), ptr(P, u * kk), k, one,
+                             work.data()))
             return Status::not_positive_definite;
         logdet += count_[u] * one.value();
-        multiply_tn<K>(&P[u * kk], &P[u * kk], Kj.data(), k, k, k);
-        const double* Su = &S_[u * pairs() * kk];
+        multiply_tn<K>(ptr(P, u * kk), ptr(P, u * kk), Kj.data(), k, k, k);
+        const double* Su = ptr(S_, u * pairs() * kk);
         for (Index y = 0; y < w; ++y)
             for (Index x = 0; x <= y; ++x)
                 S[y + x * w] -= inner<K>(Kj.data(), Su + pair(x, y) * kk, k);
@@ -201,7 +207,7 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
     for (Index c = 0; c < p; ++c)
         for (Index r = 0; r < p; ++r) {
             const Index from = std::max(r, c);
-            info[r + c * p] = dot(&Xinv[from + r * p], &Xinv[from + c * p], p - from);
+            info[r + c * p] = dot(ptr(Xinv, from + r * p), ptr(Xinv, from + c * p), p - from);
         }
     Vector &Pi = work_.Pi, &R = work_.R, &Sx = work_.Sx, &t1 = work_.t1, &t2 = work_.t2,
            &t3 = work_.t3, &A = work_.A, &GA = work_.GA, &F = work_.F, &B = work_.B;
@@ -210,15 +216,15 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
     A.resize(M * kk);
     const Vector inverse = safe_inverse(lambda, k);
     for (Index u = 0; u < patterns_; ++u) {
-        const double *G = &G_[u * kk], *Su = &S_[u * pairs() * kk], *Li = &Linv[u * kk],
-                     *Pu = &P[u * kk];
+        const double *G = ptr(G_, u * kk), *Su = ptr(S_, u * pairs() * kk), *Li = ptr(Linv, u * kk),
+                     *Pu = ptr(P, u * kk);
         complement_level<K>(G, Li, Pu, inverse.empty() ? nullptr : inverse.data(), Pi.data(), k,
                             work.data());
         // Sx[x] = sum_j c_jx r_j', R = sum_j r_j r_j'
         std::fill(Sx.begin(), Sx.end(), 0.0);
         std::fill(R.begin(), R.end(), 0.0);
         for (Index x = 0; x < w; ++x) {
-            double* out = &Sx[x * kk];
+            double* out = ptr(Sx, x * kk);
             for (Index y = 0; y < w; ++y) {
                 const double* block = Su + pair(std::min(x, y), std::max(x, y)) * kk;
                 if (x <= y)
@@ -263,32 +269,33 @@ Status PatternEngine::run(const double* lambda, const std::vector<Direction>& di
             for (Index i = 0; i < kk; ++i) g.P[i] -= t3[i];
             for (Index b = 0; b < k; ++b)
                 for (Index a = 0; a < k; ++a)
-                    g.T[a + b * k] -= dot(lambda + a * k, &t3[b * k], k);
+                    g.T[a + b * k] -= dot(lambda + a * k, ptr(t3, b * k), k);
         }
         if (!average) continue;
         // a_k = A_k r, A_k = v (row of U) + lambda_col (v'Pi'); c = Pi A_k
         for (Index i = 0; i < M; ++i) {
             const Direction& d = directions[i];
-            double* Ai = &A[i * kk];
+            double* Ai = ptr(A, i * kk);
             for (Index b = 0; b < k; ++b) {
-                const double f = dot(d.v.data(), &Pi[b * k], k);
+                const double f = dot(d.v.data(), ptr(Pi, b * k), k);
                 for (Index a = 0; a < k; ++a)
                     Ai[a + b * k] = d.v[a] * t1[d.col + b * k] + lambda[a + d.col * k] * f;
             }
         }
         for (Index i = 0; i < M; ++i) {
-            multiply_tn<K>(Pi.data(), &A[i * kk], B.data(), k, k, k);  // Pi A_i
+            multiply_tn<K>(Pi.data(), ptr(A, i * kk), B.data(), k, k, k);  // Pi A_i
             multiply<K>(G, B.data(), GA.data(), k, k);
             multiply<K>(GA.data(), R.data(), t2.data(), k, k);  // G Pi A_i R
-            for (Index j = 0; j <= i; ++j) sums.AI[j + i * M] += inner<K>(&A[j * kk], t2.data(), k);
-            for (Index x = 0; x < p; ++x) Y[x + i * p] += inner<K>(B.data(), &Sx[x * kk], k);
+            for (Index j = 0; j <= i; ++j)
+                sums.AI[j + i * M] += inner<K>(ptr(A, j * kk), t2.data(), k);
+            for (Index x = 0; x < p; ++x) Y[x + i * p] += inner<K>(B.data(), ptr(Sx, x * kk), k);
         }
     }
     if (!average) return Status::ok;
-    for (Index i = 0; i < M; ++i) solve_lower(S.data(), p, w, &Y[i * p]);
+    for (Index i = 0; i < M; ++i) solve_lower(S.data(), p, w, ptr(Y, i * p));
     for (Index i = 0; i < M; ++i)
         for (Index j = 0; j <= i; ++j) {
-            sums.AI[j + i * M] -= dot(&Y[j * p], &Y[i * p], p);
+            sums.AI[j + i * M] -= dot(ptr(Y, j * p), ptr(Y, i * p), p);
             sums.AI[i + j * M] = sums.AI[j + i * M];
         }
     return Status::ok;

@@ -1,5 +1,5 @@
-// One grouping factor whose levels share few distinct Z_j'WZ_j: the objective costs as much as there
-// are patterns, whatever the number of levels (docs/math.md, M10).
+// One grouping factor whose levels share few distinct Z_j'WZ_j: the objective costs as much as
+// there are patterns, whatever the number of levels (docs/math.md, M10).
 #pragma once
 
 #include "layout.hpp"

@@ -42,7 +42,7 @@ Plan::Plan(std::shared_ptr<const Products> products, Layout layout, bool reml,
         Vector full(K * K), own(t.k * t.k), inverse(t.k * t.k);
         random_basis(P.transform, t.group, K, intercepts_[t.group].data(), full.data());
         for (Index c = 0; c < t.k; ++c)
-            std::copy_n(&full[t.offset + (t.offset + c) * K], t.k, &own[c * t.k]);
+            std::copy_n(ptr(full, t.offset + (t.offset + c) * K), t.k, ptr(own, c * t.k));
         invert(own.data(), t.k, inverse.data());
         T_.push_back(std::move(own));
         T_inverse_.push_back(std::move(inverse));
@@ -114,7 +114,7 @@ void Plan::transformed(const Vector& theta, const Basis& basis, double* out) con
         lower.resize(t.k * t.k);
         for (Index c = 0; c < t.k; ++c)
             for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
-                axpy(theta[element(t, r, c)], &basis[i][r * t.k], &own[c * t.k], t.k);
+                axpy(theta[element(t, r, c)], ptr(basis[i], r * t.k), ptr(own, c * t.k), t.k);
         lower_factor(own.data(), t.k, lower.data());
         for (Index c = 0; c < t.k; ++c)
             for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
@@ -122,7 +122,9 @@ void Plan::transformed(const Vector& theta, const Basis& basis, double* out) con
     }
 }
 
-void Plan::to_user(const Vector& scaled, double* out) const { transformed(scaled, T_, out); }
+void Plan::to_user(const Vector& scaled, double* out) const {
+    transformed(scaled, T_, out);
+}
 
 Vector Plan::to_user(const Vector& scaled) const {
     Vector out(scaled.size());
@@ -181,8 +183,7 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
     }
 }
 
-Minimum Plan::minimise_scaled(const Vector& start, const NewtonOptions& options,
-                              NewtonWork* work) {
+Minimum Plan::minimise_scaled(const Vector& start, const NewtonOptions& options, NewtonWork* work) {
     Scaled objective(*this);
     return newton(objective, start, options, work);
 }
@@ -247,17 +248,18 @@ Solution Plan::solve(const Vector& theta) {
     out.logdet_RX = state_logdet_RX_ - 2 * criterion_.log_det_basis;
     out.value = objective(criterion_, state_logdet_L_, state_logdet_RX_, state_rss_);
     Vector A(p * p), half(p * p, 0.0);
-    const Vector info = patterns_ ? patterns_->inverse_information() : blocks().inverse_information();
+    const Vector info =
+        patterns_ ? patterns_->inverse_information() : blocks().inverse_information();
     const Vector& beta = patterns_ ? patterns_->beta() : blocks().beta();
     out.beta.resize(p);
     fixed_basis(P.transform, p, A.data(), out.beta.data());
-    for (Index c = 0; c < p; ++c) axpy(beta[c], &A[c * p], out.beta.data(), p);
+    for (Index c = 0; c < p; ++c) axpy(beta[c], ptr(A, c * p), out.beta.data(), p);
     out.information_inverse.assign(p * p, 0.0);  // A V A'
     for (Index c = 0; c < p; ++c)
-        for (Index l = 0; l < p; ++l) axpy(info[l + c * p], &A[l * p], &half[c * p], p);
+        for (Index l = 0; l < p; ++l) axpy(info[l + c * p], ptr(A, l * p), ptr(half, c * p), p);
     for (Index c = 0; c < p; ++c)
         for (Index l = 0; l < p; ++l)
-            axpy(A[c + l * p], &half[l * p], &out.information_inverse[c * p], p);
+            axpy(A[c + l * p], ptr(half, l * p), ptr(out.information_inverse, c * p), p);
     const Lambdas plain = make_lambdas(layout_, identity_basis(layout_), theta.data());
     for (std::size_t g = 0; g < P.groups.size(); ++g) {
         const Index k = P.groups[g].k, J = P.groups[g].levels;
@@ -265,21 +267,21 @@ Solution Plan::solve(const Vector& theta) {
                                    : blocks().scores(static_cast<Index>(g)),
                      T = group_basis(g, T_), inverse = group_basis(g, T_inverse_);
         Vector b(J * k, 0.0), u(J * k, 0.0), scaled(k), work(k);
-        // In scaled columns u = lambda's and b = lambda u; b of the user's columns is T b, and their
-        // s is T^-T s. A row of zeros in the user's lambda gives zeros, not their rounding.
+        // In scaled columns u = lambda's and b = lambda u; b of the user's columns is T b, and
+        // their s is T^-T s. A row of zeros in the user's lambda gives zeros, not their rounding.
         for (Index j = 0; j < J; ++j) {
-            multiply_transposed(lambdas[g], &s[j * k], k, work.data());
+            multiply_transposed(lambdas[g], ptr(s, j * k), k, work.data());
             out.ussq += dot(work.data(), work.data(), k);
             std::fill(scaled.begin(), scaled.end(), 0.0);
-            for (Index c = 0; c < k; ++c) axpy(work[c], &lambdas[g][c * k], scaled.data(), k);
-            for (Index c = 0; c < k; ++c) axpy(scaled[c], &T[c * k], &b[j * k], k);
+            for (Index c = 0; c < k; ++c) axpy(work[c], ptr(lambdas[g], c * k), scaled.data(), k);
+            for (Index c = 0; c < k; ++c) axpy(scaled[c], ptr(T, c * k), ptr(b, j * k), k);
             for (Index r = 0; r < k; ++r) {
                 bool zero = true;
                 for (Index c = 0; c < k; ++c) zero = zero && plain[g][r + c * k] == 0;
                 if (zero) b[j * k + r] = 0;
             }
-            multiply_transposed(inverse, &s[j * k], k, work.data());
-            multiply_transposed(plain[g], work.data(), k, &u[j * k]);
+            multiply_transposed(inverse, ptr(s, j * k), k, work.data());
+            multiply_transposed(plain[g], work.data(), k, ptr(u, j * k));
         }
         out.b.push_back(std::move(b));
         out.u.push_back(std::move(u));
@@ -295,13 +297,13 @@ Vector Plan::group_basis(std::size_t group, const Basis& basis) const {
         const Term& t = layout_.terms[i];
         if (t.group != static_cast<Index>(group)) continue;
         for (Index c = 0; c < t.k; ++c)
-            std::copy_n(&basis[i][c * t.k], t.k, &out[t.offset + (t.offset + c) * k]);
+            std::copy_n(ptr(basis[i], c * t.k), t.k, ptr(out, t.offset + (t.offset + c) * k));
     }
     return out;
 }
 
 void Plan::multiply_transposed(const Vector& a, const double* x, Index k, double* out) {
-    for (Index c = 0; c < k; ++c) out[c] = dot(&a[c * k], x, k);
+    for (Index c = 0; c < k; ++c) out[c] = dot(ptr(a, c * k), x, k);
 }
 
 std::vector<Vector> Plan::conditional_covariances(const Vector& theta) {
@@ -314,13 +316,14 @@ std::vector<Vector> Plan::conditional_covariances(const Vector& theta) {
         const Vector T = group_basis(g, T_);
         Vector half(k * k);
         for (Index j = 0; j < Index(out[g].size()) / (k * k); ++j) {  // T V T'
-            double* V = &out[g][j * k * k];
+            double* V = ptr(out[g], j * k * k);
             std::fill(half.begin(), half.end(), 0.0);
             for (Index c = 0; c < k; ++c)
-                for (Index l = 0; l < k; ++l) axpy(V[l + c * k], &T[l * k], &half[c * k], k);
+                for (Index l = 0; l < k; ++l)
+                    axpy(V[l + c * k], ptr(T, l * k), ptr(half, c * k), k);
             std::fill_n(V, k * k, 0.0);
             for (Index c = 0; c < k; ++c)
-                for (Index l = 0; l < k; ++l) axpy(T[c + l * k], &half[l * k], V + c * k, k);
+                for (Index l = 0; l < k; ++l) axpy(T[c + l * k], ptr(half, l * k), V + c * k, k);
         }
     }
     return out;

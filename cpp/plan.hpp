@@ -16,8 +16,8 @@ struct Solution {
     std::vector<Vector> b, u;          // a group: levels x k, level-major, original coordinates
 };
 
-// The moment equations of a structure (start.cpp): the factor of X'WX, and the inverse of the matrix
-// of expectations.
+// The moment equations of a structure (start.cpp): the factor of X'WX, and the inverse of the
+// matrix of expectations.
 struct MomentEquations {
     bool usable = false;
     Vector L, inverse;
@@ -68,7 +68,8 @@ class Plan {
         return work + m * m * m < 2e6;
     }
 
-    // Refits start from the moments where an evaluation costs no more than they do, else from theta.
+    // Refits start from the moments where an evaluation costs no more than they do, else from
+    // theta.
     Minimum reminimise(const Vector& theta, const NewtonOptions& options) {
         return minimise(patterns_ ? nullptr : &theta, options);
     }

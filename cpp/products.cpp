@@ -15,7 +15,7 @@ void add_outer(const Block& block, Index p, Index from, double* D) {
     for (Index c = from; c <= p; ++c)
         for (Index r = 0; r <= c; ++r)
             D[r + c * (p + 1)] +=
-                dot(&block.xy[r * block.stride], &block.xy[c * block.stride], block.rows);
+                dot(ptr(block.xy, r * block.stride), ptr(block.xy, c * block.stride), block.rows);
 }
 
 void mirror_upper(double* D, Index m) {
@@ -30,13 +30,13 @@ void add_group(const Block& block, Index start, const GroupRows& rows, Index off
     const Index k = K ? K : out.k;
     for (Index i = 0; i < block.rows; ++i) {
         const Index j = rows.codes[start + i];
-        const double* z = &block.z[i * width + offset];
+        const double* z = ptr(block.z, i * width + offset);
         if (gram) {
-            double* G = &out.G[j * k * k];
+            double* G = ptr(out.G, j * k * k);
             for (Index b = 0; b < k; ++b)
                 for (Index a = 0; a < k; ++a) G[a + b * k] += z[a] * z[b];
         }
-        double* C = &out.C[j * k * (p + 1)];
+        double* C = ptr(out.C, j * k * (p + 1));
         for (Index c = from; c <= p; ++c) {
             const double x = block.xy[i + c * block.stride];
             for (Index a = 0; a < k; ++a) C[a + c * k] += z[a] * x;
@@ -52,10 +52,17 @@ void add_groups(const Block& block, Index start, const RowSet& rows, const Fille
                    gram, out[g]);
         };
         switch (out[g].k) {
-            case 1: add(add_group<1>); break;
-            case 2: add(add_group<2>); break;
-            case 3: add(add_group<3>); break;
-            default: add(add_group<0>);
+            case 1:
+                add(add_group<1>);
+                break;
+            case 2:
+                add(add_group<2>);
+                break;
+            case 3:
+                add(add_group<3>);
+                break;
+            default:
+                add(add_group<0>);
         }
     }
 }
@@ -98,8 +105,8 @@ std::vector<std::int32_t> sort_rows(const GroupRows& g, Index n, std::vector<Ind
 void add_pair(const Block& block, Index start, Index oa, Index ka, Index ob, Index kb, Index width,
               const std::vector<std::int32_t>& slot, PairProducts& pair) {
     for (Index i = 0; i < block.rows; ++i) {
-        const double* z = &block.z[i * width];
-        double* B = &pair.B[static_cast<Index>(slot[start + i]) * ka * kb];
+        const double* z = ptr(block.z, i * width);
+        double* B = ptr(pair.B, static_cast<Index>(slot[start + i]) * ka * kb);
         for (Index b = 0; b < kb; ++b)
             for (Index a = 0; a < ka; ++a) B[a + b * ka] += z[oa + a] * z[ob + b];
     }
@@ -163,16 +170,15 @@ Transform choose_transform(const RowSet& rows, const std::vector<Index>& constan
     std::vector<bool> spans(rows.fixed.size(), false);
     for (Index c : constant) spans[c] = true;
     for (std::size_t c = 0; c < rows.fixed.size(); ++c) {
-        const Spread s = spans[c] ? Spread{0, 1}
-                                  : column_transform(rows.fixed[c], rows.n, !constant.empty());
+        const Spread s =
+            spans[c] ? Spread{0, 1} : column_transform(rows.fixed[c], rows.n, !constant.empty());
         t.xshift.push_back(s.shift);
         t.xscale.push_back(s.scale);
     }
     for (std::size_t g = 0; g < rows.groups.size(); ++g) {
         Vector shift, scale;
         for (std::size_t c = 0; c < rows.groups[g].columns.size(); ++c) {
-            const Spread s =
-                column_transform(rows.groups[g].columns[c], rows.n, shiftable[g][c]);
+            const Spread s = column_transform(rows.groups[g].columns[c], rows.n, shiftable[g][c]);
             shift.push_back(s.shift);
             scale.push_back(s.scale);
         }
@@ -303,7 +309,7 @@ Products merge(const Products& a, const Products& b) {
                     z.level.push_back(l);
                     z.B.resize(z.B.size() + size, 0.0);
                 }
-                axpy(1, &from.B[s * size], &z.B[mark[l] * size], size);
+                axpy(1, ptr(from.B, s * size), ptr(z.B, mark[l] * size), size);
             }
         };
         for (Index j = 0; j < levels; ++j) {
@@ -343,7 +349,7 @@ void fixed_basis(const Transform& t, Index p, double* A, double* pilot) {
     if (!t.mix.empty()) {
         Vector B(p * p, 0.0);
         for (Index c = 0; c < p; ++c)
-            for (Index k = 0; k <= c; ++k) axpy(t.mix[k + c * p], A + k * p, &B[c * p], p);
+            for (Index k = 0; k <= c; ++k) axpy(t.mix[k + c * p], A + k * p, ptr(B, c * p), p);
         std::copy(B.begin(), B.end(), A);
     }
     std::fill_n(pilot, p, 0.0);

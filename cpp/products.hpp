@@ -26,10 +26,10 @@ struct GroupProducts {
 };
 
 struct PairProducts {
-    Index a = 0, b = 0;            // groups, a < b
-    std::vector<Index> start;      // levels of a, plus one
+    Index a = 0, b = 0;               // groups, a < b
+    std::vector<Index> start;         // levels of a, plus one
     std::vector<std::int32_t> level;  // level of b, one a stored block
-    Vector B;                      // stored blocks x (ka x kb), Z_aj'WZ_bl
+    Vector B;                         // stored blocks x (ka x kb), Z_aj'WZ_bl
 };
 
 struct Products {
@@ -41,8 +41,8 @@ struct Products {
     Transform transform;
 };
 
-// Shifts and scales from one pass over the columns. `shiftable[g][c]` says whether a column of Z may
-// be shifted: its term is unstructured and contains the intercept.
+// Shifts and scales from one pass over the columns. `shiftable[g][c]` says whether a column of Z
+// may be shifted: its term is unstructured and contains the intercept.
 Transform choose_transform(const RowSet& rows, const std::vector<Index>& constant,
                            const std::vector<std::vector<bool>>& shiftable);
 
@@ -55,8 +55,8 @@ Products accumulate(const RowSet& rows, const Transform& transform);
 // Sum of two sets of products with the same transform and the same levels.
 Products merge(const Products& a, const Products& b);
 
-// The smallest share of its own squared length that is left of a column of X after projection on the
-// columns before it; 0 where one has nothing left, 1 without columns.
+// The smallest share of its own squared length that is left of a column of X after projection on
+// the columns before it; 0 where one has nothing left, 1 without columns.
 double smallest_pivot(const Products& products);
 
 // Original coordinates: beta = A beta~ + pilot. A is p x p, column-major.

@@ -33,7 +33,7 @@ class PatternRefits {
         work_->to_user(m.theta, theta);
         const Vector& b = work_->patterns()->beta();
         std::fill_n(beta, p, 0.0);
-        for (Index c = 0; c < p; ++c) axpy(b[c] + moments_.delta0[c], &A_[c * p], beta, p);
+        for (Index c = 0; c < p; ++c) axpy(b[c] + moments_.delta0[c], ptr(A_, c * p), beta, p);
         for (Index r : work_->products().transform.constant) beta[r] += moments_.y0;
         sigma = std::sqrt(newton_.now.scale);
         value = newton_.now.value;
@@ -65,7 +65,7 @@ RefitResult refit_many(Plan& plan, const RowSet& rows, const double* y, Index re
     if (plan.patterns()) fast = std::make_unique<PatternRefits>(plan, moments);
     for (Index r = 0; r < responses; ++r) {
         moments.compute(y + r * rows.n);
-        double *theta = &out.theta[r * K], *beta = p ? &out.beta[r * p] : nullptr;
+        double *theta = ptr(out.theta, r * K), *beta = p ? ptr(out.beta, r * p) : nullptr;
         if (fast) {
             out.converged[r] = fast->run(options, theta, beta, out.sigma[r], out.value[r]);
             continue;

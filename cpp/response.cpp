@@ -29,7 +29,7 @@ ResponseMoments::ResponseMoments(const RowSet& rows, const Products& products)
       filler_(rows_, without_pilot(products.transform)),
       y_(std::min(rows.n, kBlockRows)) {
     rows_.y = nullptr;
-    for (Index c = 0; c < p_; ++c) std::copy_n(&products.D[c * w_], p_, &L_[c * p_]);
+    for (Index c = 0; c < p_; ++c) std::copy_n(ptr(products.D, c * w_), p_, ptr(L_, c * p_));
     cholesky(L_.data(), p_, p_);
     for (const GroupProducts& g : products.groups) Zy.emplace_back(g.levels * g.k);
     if (rows_.n > kKeptRows) return;
@@ -70,14 +70,14 @@ void ResponseMoments::scatter(const Block& b, const std::int32_t* codes, Index o
     for (Index i = 0; i < b.rows;) {
         const std::int32_t code = codes[i];
         if (K == 0) {
-            const double* z = &b.z[i * width + offset];
+            const double* z = ptr(b.z, i * width + offset);
             for (Index a = 0; a < k; ++a) out[code * k + a] += z[a] * y_[i];
             ++i;
             continue;
         }
         for (Index a = 0; a < K; ++a) sum[a] = 0;
         for (; i < b.rows && codes[i] == code; ++i) {
-            const double* z = &b.z[i * width + offset];
+            const double* z = ptr(b.z, i * width + offset);
             for (Index a = 0; a < K; ++a) sum[a] += z[a] * y_[i];
         }
         for (Index a = 0; a < K; ++a) out[code * k + a] += sum[a];
@@ -93,7 +93,7 @@ void ResponseMoments::compute(const double* y) {
     for (Index start = 0; start < n; start += kBlockRows) {
         const Block& b = block(start);
         response(y, start, b.rows, y_.data());
-        for (Index c = 0; c < p_; ++c) delta0[c] += dot(&b.xy[c * b.stride], y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c) delta0[c] += dot(ptr(b.xy, c * b.stride), y_.data(), b.rows);
     }
     solve_lower(L_.data(), p_, p_, delta0.data());
     solve_lower_transposed(L_.data(), p_, p_, delta0.data());
@@ -103,18 +103,25 @@ void ResponseMoments::compute(const double* y) {
     for (Index start = 0; start < n; start += kBlockRows) {
         const Block& b = block(start);
         if (n > kBlockRows) response(y, start, b.rows, y_.data());
-        for (Index c = 0; c < p_; ++c) axpy(-delta0[c], &b.xy[c * b.stride], y_.data(), b.rows);
-        for (Index c = 0; c < p_; ++c) Dy[c] += dot(&b.xy[c * b.stride], y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c) axpy(-delta0[c], ptr(b.xy, c * b.stride), y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c) Dy[c] += dot(ptr(b.xy, c * b.stride), y_.data(), b.rows);
         Dy[p_] += dot(y_.data(), y_.data(), b.rows);
         for (std::size_t g = 0; g < Zy.size(); ++g) {
             const Index k = products_.groups[g].k, offset = filler_.offset(g);
             const std::int32_t* codes = rows_.groups[g].codes + start;
             double* out = Zy[g].data();
             switch (k) {
-                case 1: scatter<1>(b, codes, offset, k, out); break;
-                case 2: scatter<2>(b, codes, offset, k, out); break;
-                case 3: scatter<3>(b, codes, offset, k, out); break;
-                default: scatter<0>(b, codes, offset, k, out);
+                case 1:
+                    scatter<1>(b, codes, offset, k, out);
+                    break;
+                case 2:
+                    scatter<2>(b, codes, offset, k, out);
+                    break;
+                case 3:
+                    scatter<3>(b, codes, offset, k, out);
+                    break;
+                default:
+                    scatter<0>(b, codes, offset, k, out);
             }
         }
     }
@@ -129,7 +136,7 @@ Products ResponseMoments::replaced(const double* y) const {
     for (std::size_t g = 0; g < Zy.size(); ++g) {
         const Index k = out.groups[g].k;
         for (Index j = 0; j < out.groups[g].levels; ++j)
-            std::copy_n(&Zy[g][j * k], k, &out.groups[g].C[(j * w_ + p_) * k]);
+            std::copy_n(ptr(Zy[g], j * k), k, ptr(out.groups[g].C, (j * w_ + p_) * k));
     }
     return out;
 }

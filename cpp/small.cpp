@@ -24,22 +24,22 @@ void tridiagonalise(double* a, Index n, double* d, double* e) {
         std::fill(v.begin(), v.end(), 0.0);
         for (Index r = k + 1; r < n; ++r) v[r] = col[r];
         v[k + 1] -= alpha;
-        const double vv = dot(&v[k + 1], &v[k + 1], n - k - 1);
+        const double vv = dot(ptr(v, k + 1), ptr(v, k + 1), n - k - 1);
         const double beta = 2 / vv;
         for (Index r = k; r < n; ++r) p[r] = 0;
         for (Index c = k; c < n; ++c) {  // p = beta A v on the trailing block
             const double* ac = a + c * n;
-            if (v[c] != 0) axpy(beta * v[c], ac + k, &p[k], n - k);
+            if (v[c] != 0) axpy(beta * v[c], ac + k, ptr(p, k), n - k);
         }
-        const double half = 0.5 * beta * dot(&p[k], &v[k], n - k);
+        const double half = 0.5 * beta * dot(ptr(p, k), ptr(v, k), n - k);
         for (Index r = k; r < n; ++r) p[r] -= half * v[r];
         for (Index c = k; c < n; ++c) {
             double* ac = a + c * n;
             for (Index r = k; r < n; ++r) ac[r] -= v[r] * p[c] + p[r] * v[c];
         }
         std::vector<double> t(n, 0.0);  // Q := Q (I - beta v v')
-        for (Index c = k + 1; c < n; ++c) axpy(beta * v[c], &q[c * n], t.data(), n);
-        for (Index c = k + 1; c < n; ++c) axpy(-v[c], t.data(), &q[c * n], n);
+        for (Index c = k + 1; c < n; ++c) axpy(beta * v[c], ptr(q, c * n), t.data(), n);
+        for (Index c = k + 1; c < n; ++c) axpy(-v[c], t.data(), ptr(q, c * n), n);
     }
     for (Index i = 0; i < n; ++i) d[i] = a[i + i * n];
     for (Index i = 0; i + 1 < n; ++i) e[i] = a[i + 1 + i * n];

@@ -1,4 +1,5 @@
-// Dense kernels for small matrices, column-major, our own so that no BLAS thread is ever woken for them.
+// Dense kernels for small matrices, column-major, our own so that no BLAS thread is ever woken for
+// them.
 #pragma once
 
 #include <cmath>
@@ -11,7 +12,22 @@ namespace pp {
 using Index = std::int64_t;
 using Vector = std::vector<double>;
 
-// Eight partial sums: vectorises without reassociating the compiler's way, and rounds less than one.
+// The address of an element, or one past the end: unlike &v[i], right for an empty vector too.
+template <class T>
+inline T* ptr(std::vector<T>& v, Index i) {
+    return v.data() + i;
+}
+template <class T>
+inline const T* ptr(const std::vector<T>& v, Index i) {
+    return v.data() + i;
+}
+template <class T>
+inline T* ptr(T* p, Index i) {
+    return p + i;
+}
+
+// Eight partial sums: vectorises without reassociating the compiler's way, and rounds less than
+// one.
 inline double dot(const double* a, const double* b, Index n) {
     double s[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     Index i = 0;
@@ -66,7 +82,9 @@ inline Index cholesky_until(double* a, Index n, Index ld) {
     return n;
 }
 
-inline bool cholesky(double* a, Index n, Index ld) { return cholesky_until(a, n, ld) == n; }
+inline bool cholesky(double* a, Index n, Index ld) {
+    return cholesky_until(a, n, ld) == n;
+}
 
 // x := L^-1 x for lower L.
 inline void solve_lower(const double* l, Index n, Index ld, double* x) {
@@ -109,7 +127,8 @@ bool invert(const double* a, Index n, double* out);
 // largest diagonal element become columns of exact zeros.
 void cholesky_semidefinite(const double* a, Index n, double floor, double* l);
 
-// l lower triangular with l l' = a a', diagonal not negative, without forming a a' (LQ by rotations).
+// l lower triangular with l l' = a a', diagonal not negative, without forming a a' (LQ by
+// rotations).
 void lower_factor(const double* a, Index n, double* l);
 
 }  // namespace pp

@@ -36,12 +36,12 @@ class Pairing {
                 A[a + c * k_] = transposed ? G[c + a * l_] : G[a + c * k_];
         std::fill(DD_.begin(), DD_.end(), 0.0);
         for (Index x = 0; x < p_; ++x)
-            for (Index c = 0; c < l_; ++c) axpy(Dl[c + x * l_], Dj + x * k_, &DD_[c * k_], k_);
+            for (Index c = 0; c < l_; ++c) axpy(Dl[c + x * l_], Dj + x * k_, ptr(DD_, c * k_), k_);
         for (Index d = 0; d < l_; ++d)
             for (Index c = 0; c < l_; ++c)
                 for (Index b = 0; b < k_; ++b) {
                     const double f = A[b + d * k_] - DD_[b + d * k_], g = -A[b + d * k_];
-                    double* out = &M_[(b + (c + d * l_) * k_) * k_];
+                    double* out = ptr(M_, (b + (c + d * l_) * k_) * k_);
                     for (Index a = 0; a < k_; ++a)
                         out[a] += A[a + c * k_] * f + DD_[a + c * k_] * g;
                 }
@@ -79,14 +79,14 @@ GroupMoments moments(const GroupProducts& g, Index p, const Vector& L) {
     out.trace.assign(k * k, 0.0);
     Vector row(p);
     for (Index j = 0; j < g.levels; ++j) {
-        const double* C = &g.C[j * k * (p + 1)];
-        double* D = &out.D[j * kp];
+        const double* C = ptr(g.C, j * k * (p + 1));
+        double* D = ptr(out.D, j * kp);
         for (Index a = 0; a < k; ++a) {
             for (Index x = 0; x < p; ++x) row[x] = C[a + x * k];
             solve_lower(L.data(), p, p, row.data());
             for (Index x = 0; x < p; ++x) D[a + x * k] = row[x];
         }
-        for (Index c = 0; c < kp; ++c) axpy(D[c], D, &out.P[c * kp], kp);
+        for (Index c = 0; c < kp; ++c) axpy(D[c], D, ptr(out.P, c * kp), kp);
         for (Index b = 0; b < k; ++b)
             for (Index a = 0; a < k; ++a) {
                 double v = g.G[(j * k + b) * k + a];
@@ -116,7 +116,7 @@ Vector invert_symmetric(Vector A, Index n) {
     for (Index i = 0; i < n; ++i) {
         if (!(w[i] > 1e-10 * w[n - 1])) continue;
         for (Index c = 0; c < n; ++c)
-            axpy(A[c + i * n] / w[i] * d[c], &A[i * n], &out[c * n], n);
+            axpy(A[c + i * n] / w[i] * d[c], ptr(A, i * n), ptr(out, c * n), n);
     }
     for (Index c = 0; c < n; ++c)
         for (Index i = 0; i < n; ++i) out[i + c * n] *= d[i];
@@ -162,7 +162,7 @@ void project(const Term& t, Vector& psi, double* theta) {
     if (inside(w[0], w[k - 1])) return factor_plain(t, psi, theta);  // to the last bit
     for (Index i = 0; i < k; ++i) {
         const double v = std::min(std::max(w[i], kFloor * top), 1e6);
-        for (Index c = 0; c < k; ++c) axpy(v * E[c + i * k], &E[i * k], &fixed[c * k], k);
+        for (Index c = 0; c < k; ++c) axpy(v * E[c + i * k], ptr(E, i * k), ptr(fixed, c * k), k);
     }
     factor_plain(t, fixed, theta);
 }
@@ -176,7 +176,7 @@ const MomentEquations& Plan::moment_equations() {
     const Products& P = *products_;
     const Index p = P.p, w = p + 1, n = P.n;
     out->L.assign(p * p, 0.0);
-    for (Index c = 0; c < p; ++c) std::copy_n(&P.D[c * w], p, &out->L[c * p]);
+    for (Index c = 0; c < p; ++c) std::copy_n(ptr(P.D, c * w), p, ptr(out->L, c * p));
     out->usable = cholesky(out->L.data(), p, p);
     moments_ = out;
     if (!out->usable) return *moments_;
@@ -191,8 +191,8 @@ const MomentEquations& Plan::moment_equations() {
             for (Index j = 0; j < K; ++j) {
                 const Unknown &x = unknowns[i], &y = unknowns[j];
                 if (x.group != g || y.group != h) continue;
-                double v = M(x.a, x.b, y.a, y.b) + M(x.a, x.b, y.b, y.a) +
-                           M(x.b, x.a, y.a, y.b) + M(x.b, x.a, y.b, y.a);
+                double v = M(x.a, x.b, y.a, y.b) + M(x.a, x.b, y.b, y.a) + M(x.b, x.a, y.a, y.b) +
+                           M(x.b, x.a, y.b, y.a);
                 if (x.a == x.b) v *= 0.5;
                 if (y.a == y.b) v *= 0.5;
                 A[i + j * N] = A[j + i * N] = v;
@@ -202,8 +202,8 @@ const MomentEquations& Plan::moment_equations() {
         const GroupProducts& G = P.groups[g];
         Pairing own(G.k, G.k, p);
         for (Index j = 0; j < G.levels; ++j) {
-            const double* D = &m[g].D[j * G.k * p];
-            own.add_block(&G.G[j * G.k * G.k], D, D, false);
+            const double* D = ptr(m[g].D, j * G.k * p);
+            own.add_block(ptr(G.G, j * G.k * G.k), D, D, false);
         }
         own.add_products(m[g].P, m[g].P);
         fill(Index(g), Index(g), own);
@@ -213,16 +213,15 @@ const MomentEquations& Plan::moment_equations() {
         Pairing both(ka, kb, p);
         for (Index j = 0; j < P.groups[pair.a].levels; ++j)
             for (Index s = pair.start[j]; s < pair.start[j + 1]; ++s)
-                both.add_block(&pair.B[s * ka * kb], &m[pair.a].D[j * ka * p],
-                               &m[pair.b].D[Index(pair.level[s]) * kb * p], false);
+                both.add_block(ptr(pair.B, s * ka * kb), ptr(m[pair.a].D, j * ka * p),
+                               ptr(m[pair.b].D, Index(pair.level[s]) * kb * p), false);
         both.add_products(m[pair.a].P, m[pair.b].P);
         fill(pair.a, pair.b, both);
     }
     for (Index i = 0; i < K; ++i) {
         const Unknown& x = unknowns[i];
         const double twice = x.a == x.b ? 1 : 2;
-        A[i + K * N] = A[K + i * N] =
-            twice * m[x.group].trace[x.a + x.b * P.groups[x.group].k];
+        A[i + K * N] = A[K + i * N] = twice * m[x.group].trace[x.a + x.b * P.groups[x.group].k];
     }
     A[K + K * N] = static_cast<double>(n - p);
     out->inverse = invert_symmetric(std::move(A), N);
@@ -253,7 +252,7 @@ void Plan::moment_start(const std::vector<Vector>& s, double rss, Vector& theta)
             }
     }
     r[K] = rss;
-    for (Index c = 0; c < N; ++c) axpy(r[c], &equations.inverse[c * N], solution, N);
+    for (Index c = 0; c < N; ++c) axpy(r[c], ptr(equations.inverse, c * N), solution, N);
     const Index freedom = std::max<Index>(products_->n - products_->p, 1);
     const double least = kLeastResidual * rss / static_cast<double>(freedom);
     const double scale = std::max(solution[K], least);
@@ -265,7 +264,7 @@ void Plan::moment_start(const std::vector<Vector>& s, double rss, Vector& theta)
         for (Index b = 0; b < t.k; ++b)
             for (Index a = b; a < (t.diagonal ? b + 1 : t.k); ++a, ++at)
                 psi[a + b * t.k] = psi[b + a * t.k] = solution[at] / scale;
-        project(t, psi, &theta[t.theta]);
+        project(t, psi, ptr(theta, t.theta));
     }
 }
 
@@ -285,9 +284,9 @@ Vector Plan::moment_start() {
     for (const GroupProducts& g : P.groups) {
         Vector sg(g.levels * g.k);
         for (Index j = 0; j < g.levels; ++j) {
-            const double* C = &g.C[j * g.k * w];
-            std::copy_n(C + p * g.k, g.k, &sg[j * g.k]);
-            for (Index x = 0; x < p; ++x) axpy(-beta[x], C + x * g.k, &sg[j * g.k], g.k);
+            const double* C = ptr(g.C, j * g.k * w);
+            std::copy_n(C + p * g.k, g.k, ptr(sg, j * g.k));
+            for (Index x = 0; x < p; ++x) axpy(-beta[x], C + x * g.k, ptr(sg, j * g.k), g.k);
         }
         s.push_back(std::move(sg));
     }
