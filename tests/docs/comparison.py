@@ -9,6 +9,7 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.
 # One unit in the last digit shown: another BLAS moves an estimate by about 1e-9 of itself, which
 # can turn the rounding of the last digit, never more.
 UNITS = 1.0001
+RELATIVE = 1e-7  # for numbers shown with all their digits
 
 
 def difference(shown: str, got: str) -> str | None:
@@ -43,7 +44,12 @@ def _same(shown: str, got: str) -> bool:
     if NUMBER.split(shown) != NUMBER.split(got):
         return False
     pairs = zip(NUMBER.findall(shown), NUMBER.findall(got), strict=True)
-    return all(abs(float(s) - float(g)) <= UNITS * _unit(s) for s, g in pairs)
+    return all(abs(float(s) - float(g)) <= _tolerance(s) for s, g in pairs)
+
+
+def _tolerance(shown: str) -> float:
+    unit = _unit(shown)
+    return max(UNITS * unit, RELATIVE * abs(float(shown))) if unit else 0.0
 
 
 def _unit(number: str) -> float:
