@@ -244,12 +244,7 @@ def _new_rows(record: Record, data: Any, *, chosen: Chosen, new_levels: str) -> 
 
 def _absent(group: GroupSchema, table: Table) -> BoolArray:
     """(n,) rows in which a grouping factor is missing, as opposed to new."""
-    flags = []
-    for part in group.parts:
-        if part.is_name or part.is_categorical:
-            flags.append(table.factor(part.names[0]).codes < 0)
-        else:
-            flags += [np.isnan(table.numeric(name)) for name in part.names]
+    flags = [table.factor(part.names[0]).codes < 0 for part in group.parts]
     return np.asarray(np.logical_or.reduce(flags))
 
 
