@@ -148,6 +148,8 @@ def response_of(rows: Rows, y: Any) -> FloatArray:
     DataError
         If `y` has another length or a value that is not a finite number.
     """
+    if np.iscomplexobj(y):
+        raise DataError("refit(y): y holds complex numbers; real ones are needed.")
     try:
         response = np.array(y, dtype=np.float64)
     except (TypeError, ValueError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import table as tables
 from ._core import fill
-from ._errors import UnavailableError
+from ._errors import DataError, UnavailableError
 from ._types import FloatArray
 from .estimates import sigma
 from .ols import OlsRecord
@@ -24,6 +24,7 @@ __all__ = [
     "PickledTable",
     "by_row",
     "by_term",
+    "check_labels",
     "fixed_matrix",
     "limits",
     "one_line",
@@ -82,6 +83,25 @@ def by_row(record: Record, values: FloatArray, name: str) -> pd.Series[float]:
     import pandas as pd
 
     return pd.Series(values, index=used_index(record), name=name)
+
+
+def check_labels(record: Record, y: Any) -> None:
+    """Refuse a Series for the used rows whose labels are not theirs: it would go by position.
+
+    Raises
+    ------
+    DataError
+    """
+    if not (hasattr(y, "index") and hasattr(y, "to_numpy")):
+        return
+    if record.table is None or record.table.index is None:
+        return
+    labels = used_index(record)
+    if len(y.index) == len(labels) and not y.index.equals(labels):
+        raise DataError(
+            "refit(y): y is a Series whose index differs from that of the used rows. Pass "
+            "y.to_numpy() if its values are in the order of the rows."
+        )
 
 
 def fixed_matrix(record: Record) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, optimize, products, qr
+from . import _core, design, optimize, products, qr
 from ._errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -156,19 +156,7 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
     DataError
         If `y` has another length or a value that is not finite.
     """
-    try:
-        response = np.array(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError("refit(y): y must hold numbers, one for each used row.") from None
-    if response.shape != (record.rows.nobs,):
-        raise DataError(
-            f"refit(y): y has shape {response.shape}; this fit used {record.rows.nobs} rows and "
-            "needs one value for each."
-        )
-    if _core.scan(response):
-        row = int(np.flatnonzero(~np.isfinite(response))[0])
-        raise DataError(f"refit(y): y[{row}] is {response[row]}; every value must be finite.")
-    response.flags.writeable = False
+    response = design.response_of(record.rows, y)
     groups, native_rows = _native_rows(record)
     old = problem(record)
     start = record.control.start or record.solution.theta.tolist()
@@ -320,11 +308,12 @@ def _require_optimum(optimum: Optimum, rows: Rows) -> None:
             "response constant within the levels of a grouping factor "
             f"({', '.join(g.name for g in rows.groups)})? Drop that term, or fit level means."
         )
-    if not math.isfinite(optimum.objective):
+    if not math.isfinite(optimum.objective) or not optimum.rank:
         raise ConvergenceError(
             "The objective could not be evaluated at the starting value "
-            f"theta={optimum.theta.tolist()}: {optimum.message}. Are columns of the random part "
-            "many orders of magnitude apart? Rescale them, or give Control(start=...)."
+            f"theta={optimum.theta.tolist()}: {optimum.message}. Is the response, or are "
+            "columns of the random part, many orders of magnitude from one? Rescale them, or give "
+            "Control(start=...)."
         )
 
 
@@ -403,9 +392,10 @@ def _warn(record: LmmRecord) -> None:
     specs = record.layout.specs
     singular = [s.text for s, r in zip(specs, optimum.rank, strict=True) if r < len(s.columns)]
     if singular:
+        right = "The estimates are right; the data say no more about that direction. "
         warn(
             f"Singular fit: in {', '.join(singular)} a variance is zero or a correlation is plus "
-            "or minus one. The estimates are right; the data say no more about that direction. "
+            f"or minus one. {right if optimum.converged else ''}"
             "See fit.varcorr; a simpler term gives the same fit.",
             SingularFitWarning,
         )

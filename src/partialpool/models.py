@@ -96,8 +96,10 @@ class LinearModel(Model):
         Raises
         ------
         DataError
-            If `y` has another length or a value that is not finite.
+            If `y` has another length or a value that is not finite, or is a Series with other
+            labels than the used rows.
         """
+        frames.check_labels(self._record, y)
         return LinearModel(ols.refit(self._record, y))
 
     def update(self, formula: str | None = None, **changes: Any) -> LinearModel:
@@ -222,8 +224,10 @@ class LinearMixedModel(Model):
         Raises
         ------
         DataError
-            If `y` has another length or a value that is not finite.
+            If `y` has another length or a value that is not finite, or is a Series with other
+            labels than the used rows.
         """
+        frames.check_labels(self._record, y)
         return LinearMixedModel(lmm.refit(self._record, y))
 
     def refit_ml(self) -> LinearMixedModel:

@@ -26,6 +26,8 @@ __all__ = ["Stage", "checked", "prepare"]
 _CONTROL = Control()
 # Four dense matrices of this order take 13 GB, and an evaluation minutes.
 _MAX_DENSE = 20_000
+# The Hessian of so many takes 200 MB and an evaluation minutes.
+_MAX_PARAMETERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def prepare(
         formula=mf.text,
         kind="lmer",
         reml=bool(reml),
-        weights=_shown(weights),
-        offset=_shown(offset),
+        weights=design.displayed(weights),
+        offset=design.displayed(offset),
         contrasts=contrasts,
         missing=missing,
     )
@@ -142,6 +144,13 @@ def _check_size(rows: Rows, columns: int) -> None:
 
 def _check_terms(rows: Rows) -> None:
     for term in rows.terms:
+        parameters = covariance.size(term.spec)
+        if parameters > _MAX_PARAMETERS:
+            raise SpecificationError(
+                f"Term {term.spec.text} has {len(term.columns)} columns, whose covariance matrix "
+                f"has {parameters} parameters; the limit is {_MAX_PARAMETERS}. Use fewer columns, "
+                "or a double bar, (a || g)."
+            )
         group = rows.groups[term.group]
         effects = len(group.levels) * len(term.columns)
         if effects >= rows.nobs:
@@ -156,7 +165,3 @@ def _check_terms(rows: Rows) -> None:
                 f"columns = {effects} random effects for {rows.nobs} rows; its variances cannot "
                 "be told from the residual variance. Use fewer columns in the term."
             )
-
-
-def _shown(option: Any) -> str | None:
-    return option if option is None or isinstance(option, str) else "(array)"

@@ -115,3 +115,58 @@ def test_values_changed_after_the_fit_change_nothing() -> None:
     frame[["y", "x", "w"]] = 0.0
     frame["g"], frame["f"] = 0, "a"
     assert all(np.array_equal(a, b) for a, b in zip(all_of_it(), before, strict=True))
+
+
+# -- responses of refits --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + (1 | g)"])
+def test_a_refit_does_not_take_values_for_those_of_other_rows(formula: str) -> None:
+    """A Series in another order was taken by position."""
+    frame = made()
+    fit = (pp.lmer if "|" in formula else pp.lm)(formula, frame)
+    again = fit.refit(frame["y"])
+    np.testing.assert_allclose(again.params, fit.params, rtol=1e-6)
+    with pytest.raises(pp.DataError, match=r"index differs.*y\.to_numpy\(\)"):
+        fit.refit(frame["y"].sample(frac=1, random_state=0))
+
+
+@pytest.mark.parametrize("formula", ["y ~ x", "y ~ x + (1 | g)"])
+def test_a_refit_refuses_complex_values(formula: str) -> None:
+    """Their imaginary parts were dropped."""
+    fit = (pp.lmer if "|" in formula else pp.lm)(formula, made())
+    with pytest.raises(pp.DataError, match="complex"):
+        fit.refit(np.full(120, 1 + 1j))
+
+
+# -- numbers beyond what can be computed with -----------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_units_of_the_response_do_not_matter(scale: float) -> None:
+    frame = made()
+    fit = pp.lmer("y ~ x + (1 | g)", frame)
+    other = pp.lmer("y ~ x + (1 | g)", frame.assign(y=scale * frame["y"]))
+    np.testing.assert_allclose(other.params / scale, fit.params, rtol=1e-9)
+    np.testing.assert_allclose(other.theta, fit.theta, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+def test_a_response_too_large_or_small_to_square_is_refused_or_right(scale: float) -> None:
+    """It ended in a ValueError of zip()."""
+    frame = made()
+    try:
+        other = pp.lmer("y ~ x + (x | g)", frame.assign(y=scale * frame["y"]))
+    except pp.ConvergenceError:
+        return
+    np.testing.assert_allclose(
+        other.params / scale, pp.lmer("y ~ x + (x | g)", frame).params, rtol=1e-6
+    )
+
+
+def test_more_parameters_than_there_is_memory_for_are_refused() -> None:
+    """The Hessian of 180,300 parameters would take 260 GB; it was a bare MemoryError."""
+    frame = pd.DataFrame({"y": np.arange(9000.0) % 13, "k": np.arange(9000) % 600})
+    frame["g"] = np.arange(9000) % 7
+    with pytest.raises(pp.SpecificationError, match=r"\(C\(k\) \| g\).*180300 parameters"):
+        pp.lmer("y ~ 1 + (C(k) | g)", frame)
