@@ -15,7 +15,8 @@ constexpr Index kRestarts = 5;
 constexpr double kSlow = 0.1;        // a decrement that shrinks by less asks for the exact Hessian
 constexpr double kFlat = 1e-8;       // curvature per unit of scaled theta that is rounding
 constexpr double kMayVanish = 0.01;  // conditional standard deviations (of sigma) tried at zero
-constexpr double kUnbounded = 1e7;   // beyond this theta the residual variance has gone to zero
+constexpr double kNoResidual = 1e-13;  // share of y'Wy that cross-products cannot tell from zero
+constexpr double kUnbounded = 1e7;     // beyond this theta the residual variance has gone to zero
 
 double norm(const Vector& x) {
     return std::sqrt(dot(x.data(), x.data(), Index(x.size())));
@@ -96,8 +97,6 @@ class Driver {
         log(now_.value, NAN, NAN, true);
         radius_ = std::max(1.0, 0.5 * norm(x_));
         for (Index iteration = 1;; ++iteration) {
-            if (result_.evaluations >= options_.max_evaluations)
-                return finish(Outcome::max_evaluations);
             if (iteration % kPivotEvery == 0 && pivot()) evaluate(x_, order_, now_);
             if (!find_step(now_.gradient, now_.hessian, radius_, step_))
                 return finish(Outcome::failed);
@@ -119,8 +118,11 @@ class Driver {
                     return finish(Outcome::converged);
                 continue;
             }
+            if (result_.evaluations >= options_.max_evaluations)
+                return finish(Outcome::max_evaluations);
             if (!advance()) return finish(Outcome::no_progress);
-            if (norm(x_) > kUnbounded) return finish(Outcome::unbounded);
+            if (norm(x_) > kUnbounded || now_.rss < kNoResidual * options_.total)
+                return finish(Outcome::unbounded);
         }
     }
 

@@ -10,6 +10,7 @@ namespace pp {
 struct NewtonOptions {
     double tolerance = 1e-9;
     Index max_evaluations = 500;
+    double total = 0;         // y'Wy: a residual sum of squares far below it is none
     bool report = true;       // the log and the smallest eigenvalue: not for thousands of refits
     bool exact_tail = false;  // exact Hessians once average information converges linearly only
     bool other_starts = false;

@@ -28,6 +28,7 @@ class PatternEngine {
     const Vector& beta() const { return beta_; }
     const Vector& inverse_information() const { return work_.info; }
     Vector scores(const double* lambda) const;
+    double total() const { return D_.back(); }  // y'Wy
     // Sum over levels of r_j r_j' with r_j = c_jy - C_j beta, k x k.
     void residual_moments(const double* beta, double* out) const;
 

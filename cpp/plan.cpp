@@ -7,7 +7,8 @@ namespace pp {
 
 namespace {
 
-constexpr Index kEasy = 8;  // evaluations; calibrated on random designs of 8 to 46 rows
+constexpr Index kExactColumns = 4000;  // dense columns up to which the exact trace is formed
+constexpr Index kEasy = 8;             // evaluations; calibrated on random designs of 8 to 46 rows
 
 // The engines' Objective in scaled coordinates.
 class Scaled : public Objective {
@@ -99,7 +100,42 @@ void Plan::evaluate_scaled(const Basis& basis, const double* theta, int order, E
     assemble(criterion_, directions, sums_, order, out);
 }
 
+// The exact trace takes the groups after the first as dense columns. Where they are too many for
+// that (nested groups), the Hessian is differences of the exact gradient, of fourth order.
+bool Plan::needs_differences() {
+    if (products_->groups.size() == 1 || blocks().eliminated() == 1) return false;
+    Index columns = 0;
+    for (const GroupProducts& g : products_->groups) columns += g.levels * g.k;
+    Index most = 0;
+    for (const GroupProducts& g : products_->groups) most = std::max(most, g.levels * g.k);
+    return columns - most > kExactColumns;
+}
+
+Evaluation Plan::difference_hessian(const Vector& theta) {
+    Evaluation out = evaluate(theta, kGradient);
+    const Index K = layout_.size;
+    out.hessian.assign(K * K, 0.0);
+    Vector at = theta;
+    for (Index j = 0; j < K; ++j) {
+        const double h = 1e-3 * std::max(std::fabs(theta[j]), 0.1);
+        const double weight[4] = {1, -8, 8, -1}, place[4] = {-2, -1, 1, 2};
+        for (int i = 0; i < 4; ++i) {
+            at[j] = theta[j] + place[i] * h;
+            const Evaluation e = evaluate(at, kGradient);
+            if (e.status != Status::ok) return e;
+            axpy(weight[i] / (12 * h), e.gradient.data(), ptr(out.hessian, j * K), K);
+        }
+        at[j] = theta[j];
+    }
+    for (Index j = 0; j < K; ++j)
+        for (Index i = 0; i < j; ++i)
+            out.hessian[i + j * K] = out.hessian[j + i * K] =
+                0.5 * (out.hessian[i + j * K] + out.hessian[j + i * K]);
+    return out;
+}
+
 Evaluation Plan::evaluate(const Vector& theta, int order) {
+    if (order == kExact && needs_differences()) return difference_hessian(theta);
     Evaluation out;
     evaluate_scaled(T_inverse_, theta.data(), order, out);
     return out;
@@ -158,7 +194,9 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
     bool interior = best.outcome == Outcome::converged && best.kkt;
     for (std::size_t i = 0; i < layout_.terms.size(); ++i)
         interior = interior && best.rank[i] == layout_.terms[i].k;
-    if (best.outcome == Outcome::unbounded || (interior && best.evaluations <= kEasy)) return;
+    if (best.outcome == Outcome::unbounded || best.outcome == Outcome::max_evaluations ||
+        (interior && best.evaluations <= kEasy))
+        return;
     bool vectors = false;
     for (const Term& t : layout_.terms) vectors = vectors || (t.k > 1 && !t.diagonal);
     // The identity; then, for vector terms correlations of nearly 1 and -1, else small variances.
@@ -170,7 +208,10 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
                 if (kind > 0 && c > 0 && !t.diagonal)
                     start[element(t, c, 0)] = kind == 1 || c % 2 == 0 ? 1 : -1;
             }
-        Minimum other = minimise_scaled(start, options);
+        NewtonOptions rest = options;
+        rest.max_evaluations = options.max_evaluations - best.evaluations;
+        if (rest.max_evaluations < 1) return;
+        Minimum other = minimise_scaled(start, rest);
         for (LogEntry& l : other.log) l.evaluation += best.evaluations;
         other.evaluations += best.evaluations;
         best.evaluations = other.evaluations;
@@ -185,7 +226,9 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
 
 Minimum Plan::minimise_scaled(const Vector& start, const NewtonOptions& options, NewtonWork* work) {
     Scaled objective(*this);
-    return newton(objective, start, options, work);
+    NewtonOptions own = options;
+    own.total = patterns_ ? patterns_->total() : products_->D.back();
+    return newton(objective, start, own, work);
 }
 
 // Brings the block engine to these lambdas, up to signs and rotations of their columns.

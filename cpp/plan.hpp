@@ -83,6 +83,8 @@ class Plan {
     Vector to_scaled(const Vector& user) const;
 
    private:
+    bool needs_differences();
+    Evaluation difference_hessian(const Vector& theta);
     void try_other_starts(const NewtonOptions& options, Minimum& best);
     const MomentEquations& moment_equations();
     static void multiply_transposed(const Vector& a, const double* x, Index k, double* out);

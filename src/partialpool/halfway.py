@@ -54,6 +54,12 @@ class Objective:
         kind : "exact" or "average"
             "average": the average-information curvature that the optimiser uses.
 
+        Notes
+        -----
+        O(q^3) for crossed factors with q levels in all but the largest. Nested factors with more
+        than 4,000 levels above the innermost: fourth-order differences of the exact gradient, good
+        to about nine digits.
+
         Raises
         ------
         SpecificationError
