@@ -23,7 +23,8 @@ def _data(name: str) -> pd.DataFrame:
         return _insteval()
     kinds = json.loads((_DATA / f"{name}.json").read_text())["columns"]
     text = {c: str for c, kind in kinds.items() if kind["kind"] != "numeric"}
-    frame = pd.read_csv(_DATA / f"{name}.csv", dtype=text)
+    # "None" is a level of Alfalfa, and no file has missing values.
+    frame = pd.read_csv(_DATA / f"{name}.csv", dtype=text, keep_default_na=False)
     for column, kind in kinds.items():
         if kind["kind"] == "factor":
             frame[column] = pd.Categorical(frame[column], categories=kind["levels"])
