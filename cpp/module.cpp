@@ -471,6 +471,7 @@ std::string capsule_name(nb::object capsule) {
 }  // namespace
 
 NB_MODULE(_core, m) {
+    nb::set_leak_warnings(false);  // models alive when the interpreter ends are no fault of anyone
     m.attr("VALUE") = kValue;
     m.attr("SOLUTION") = kSolution;
     m.attr("GRADIENT") = kGradient;
