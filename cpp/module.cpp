@@ -30,6 +30,12 @@ nb::object to_array(Vector&& values, std::initializer_list<std::size_t> shape) {
     nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<Vector*>(p); });
     return nb::cast(nb::ndarray<nb::numpy, double>(owned->data(), shape, owner));
 }
+// For what a frozen record holds.
+nb::object to_frozen(Vector&& values) {
+    auto* owned = new Vector(std::move(values));
+    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<Vector*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, const double>(owned->data(), {owned->size()}, owner));
+}
 nb::object to_array(Vector&& values) {
     const std::size_t n = values.size();
     return to_array(std::move(values), {n});
@@ -291,7 +297,8 @@ NewtonOptions newton_options(Plan& plan, double tolerance, Index max_evaluations
     options.tolerance = tolerance;
     options.max_evaluations = max_evaluations;
     // One more step costs microseconds on a small model, a tenth of the fit on a large one.
-    options.polish = options.exact_tail = options.other_starts = plan.is_small();
+    options.polish = options.other_starts = plan.is_small();
+    options.exact_tail = plan.exact_is_cheap();
     return options;
 }
 
@@ -299,8 +306,8 @@ nb::tuple minimum_tuple(Minimum&& m, Vector&& theta) {
     nb::list log;
     for (const LogEntry& l : m.log)
         log.append(nb::make_tuple(l.evaluation, l.value, l.decrement, l.radius, l.accepted));
-    return nb::make_tuple(static_cast<int>(m.outcome), to_array(std::move(theta)),
-                          to_array(std::move(m.theta)), m.value, m.decrement, m.gradient_norm,
+    return nb::make_tuple(static_cast<int>(m.outcome), to_frozen(std::move(theta)),
+                          to_frozen(std::move(m.theta)), m.value, m.decrement, m.gradient_norm,
                           m.min_eigenvalue, m.kkt, m.rank, m.evaluations, log);
 }
 

@@ -15,8 +15,14 @@ constexpr Index kRestarts = 5;
 constexpr double kSlow = 0.1;        // a decrement that shrinks by less asks for the exact Hessian
 constexpr double kFlat = 1e-8;       // curvature per unit of scaled theta that is rounding
 constexpr double kMayVanish = 0.01;  // conditional standard deviations (of sigma) tried at zero
-constexpr double kNoResidual = 1e-13;  // share of y'Wy that cross-products cannot tell from zero
+constexpr double kNoResidual = 1e-11;  // share of y'Wy below which no digit of theta is left
 constexpr double kUnbounded = 1e7;     // beyond this theta the residual variance has gone to zero
+
+double power(double x, Index k) {
+    double out = 1;
+    for (Index i = 0; i < k; ++i) out *= x;
+    return out;
+}
 
 double norm(const Vector& x) {
     return std::sqrt(dot(x.data(), x.data(), Index(x.size())));
@@ -109,7 +115,12 @@ class Driver {
             const bool flat =
                 step_.definite || step_.smallest > -std::max(kFlat, 1e-6 * step_.largest);
             if (step_.decrement < tolerance && flat) {
-                if (options_.polish && step_.decrement > 1e-5 * tolerance) polish();
+                if (result_.descent == 0) result_.descent = result_.evaluations;
+                if (options_.polish) {
+                    if (options_.exact_tail) order_ = kExact;
+                    for (int i = 0; i < 4 && step_.decrement > 1e-5 * tolerance; ++i)
+                        if (!polish()) break;
+                }
                 if (kkt_holds()) {
                     result_.kkt = true;
                     return finish(Outcome::converged);
@@ -127,6 +138,12 @@ class Driver {
     }
 
    private:
+    // Rounding of the value where the residual is a small part of y: that of r^2 in n log r^2. The
+    // gradient has no such part.
+    double noise() const {
+        return now_.rss > 0 ? 1e-14 * options_.rows * options_.total / now_.rss : 0;
+    }
+
     void log(double value, double decrement, double radius, bool accepted) {
         if (options_.report)
             result_.log.push_back({result_.evaluations, value, decrement, radius, accepted});
@@ -146,7 +163,7 @@ class Driver {
         const bool finite = next_.status == Status::ok;
         const double gain = finite ? now_.value - next_.value : -INFINITY;
         const double rho = gain / step_.predicted, length = norm(step_.p);
-        const double rounding = 1e-12 * std::fabs(now_.value);
+        const double rounding = 1e-12 * std::fabs(now_.value) + noise();
         const bool accept = gain >= -rounding && (rho > 1e-4 || step_.predicted < 1e-9 + rounding);
         log(next_.value, step_.decrement, radius_, accept);
         if (accept) {
@@ -162,21 +179,23 @@ class Driver {
     }
 
     // The step that has just passed the test is known: take it, if the gradient agrees.
-    void polish() {
-        if (result_.evaluations >= options_.max_evaluations) return;
+    bool polish() {
+        if (result_.evaluations >= options_.max_evaluations) return false;
         Vector trial = x_;
         axpy(1, step_.p.data(), trial.data(), layout_.size);
         evaluate(trial, order_, next_);
-        const double rounding = 1e-13 * std::fabs(now_.value);
+        const double rounding = 1e-13 * std::fabs(now_.value) + noise();
         Step after;
         const bool accept = next_.status == Status::ok && next_.value <= now_.value + rounding &&
                             find_step(next_.gradient, next_.hessian, radius_, after) &&
                             after.decrement <= step_.decrement;
         log(next_.value, step_.decrement, radius_, accept);
-        if (!accept) return;
+        if (!accept) return false;
         x_ = trial;
+        at_x_ = true;
         std::swap(now_, next_);
         step_ = after;
+        return true;
     }
 
     // Order each unstructured term's coordinates by conditional variance, so that a collapsing
@@ -224,7 +243,7 @@ class Driver {
             for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
                 trace += x_[element(t, r, c)] * x_[element(t, r, c)];
         }
-        return trace > 1e-6 && least > kMayVanish && det > 1e-5 * std::pow(trace, double(t.k));
+        return trace > 1e-6 && least > kMayVanish && det > 1e-5 * power(trace, t.k);
     }
 
     // Karush-Kuhn-Tucker over covariance matrices: on the null space of Psi_t, Q_t must not point

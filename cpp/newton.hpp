@@ -10,9 +10,9 @@ namespace pp {
 struct NewtonOptions {
     double tolerance = 1e-9;
     Index max_evaluations = 500;
-    double total = 0;         // y'Wy: a residual sum of squares far below it is none
-    bool report = true;       // the log and the smallest eigenvalue: not for thousands of refits
-    bool exact_tail = false;  // exact Hessians once average information converges linearly only
+    double rows = 0, total = 0;  // n and y'Wy: a residual sum of squares far below it is none
+    bool report = true;          // the log and the smallest eigenvalue: not for thousands of refits
+    bool exact_tail = false;     // exact Hessians once average information converges linearly only
     bool other_starts = false;
     bool polish = true;  // one more step when the last decrement still shows: cheap on small models
 };
@@ -33,6 +33,7 @@ struct Minimum {
     bool kkt = false;
     std::vector<Index> rank;  // of each term's covariance matrix
     Index evaluations = 0;
+    Index descent = 0;  // of them, before the end was polished
     std::vector<LogEntry> log;
 };
 

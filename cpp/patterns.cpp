@@ -96,36 +96,39 @@ Vector PatternEngine::scores(const double* lambda) const {
     return out;
 }
 
-void PatternEngine::set_response(const double* Zy, const double* Dy) {
+template <int K>
+void PatternEngine::add_response(const double* Zy) {
     const GroupProducts& g = products_->groups[0];
+    const Index k = K ? K : k_, kk = k * k;
+    for (Index j = 0; j < g.levels; ++j) {
+        const double *C = ptr(g.C, j * k * w_), *y = Zy + j * k;
+        double* S = ptr(S_, (pattern_[j] * pairs() + pair(0, p_)) * kk);
+        for (Index x = 0; x < w_; ++x) {
+            const double* c = x < p_ ? C + x * k : y;
+            for (Index b = 0; b < k; ++b)
+                for (Index a = 0; a < k; ++a) S[x * kk + a + b * k] += c[a] * y[b];
+        }
+    }
+}
+
+void PatternEngine::set_response(const double* Zy, const double* Dy) {
     const Index kk = k_ * k_;
     for (Index u = 0; u < patterns_; ++u)
         std::fill_n(ptr(S_, (u * pairs() + pair(0, p_)) * kk), w_ * kk, 0.0);
-    for (Index j = 0; j < g.levels; ++j) {
-        const double *C = ptr(g.C, j * k_ * w_), *y = Zy + j * k_;
-        double* S = ptr(S_, (pattern_[j] * pairs() + pair(0, p_)) * kk);
-        for (Index x = 0; x < w_; ++x) {
-            const double* c = x < p_ ? C + x * k_ : y;
-            for (Index b = 0; b < k_; ++b)
-                for (Index a = 0; a < k_; ++a) S[x * kk + a + b * k_] += c[a] * y[b];
-        }
+    switch (k_) {
+        case 1:
+            add_response<1>(Zy);
+            break;
+        case 2:
+            add_response<2>(Zy);
+            break;
+        case 3:
+            add_response<3>(Zy);
+            break;
+        default:
+            add_response<0>(Zy);
     }
     for (Index c = 0; c < w_; ++c) D_[p_ + c * w_] = D_[c + p_ * w_] = Dy[c];
-}
-
-void PatternEngine::residual_moments(const double* beta, double* out) const {
-    const Index kk = k_ * k_;
-    std::fill_n(out, kk, 0.0);
-    for (Index u = 0; u < patterns_; ++u)
-        for (Index y = 0; y < w_; ++y)
-            for (Index x = 0; x <= y; ++x) {
-                const double f = (x < p_ ? -beta[x] : 1.0) * (y < p_ ? -beta[y] : 1.0);
-                const double* block = ptr(S_, (u * pairs() + pair(x, y)) * kk);
-                for (Index b = 0; b < k_; ++b)
-                    for (Index a = 0; a < k_; ++a)
-                        out[a + b * k_] += x == y ? f * block[a + b * k_]
-                                                  : f * (block[a + b * k_] + block[b + a * k_]);
-            }
 }
 
 Status PatternEngine::evaluate(const Lambdas& lambdas, const std::vector<Direction>& directions,

@@ -29,10 +29,10 @@ class PatternEngine {
     const Vector& inverse_information() const { return work_.info; }
     Vector scores(const double* lambda) const;
     double total() const { return D_.back(); }  // y'Wy
-    // Sum over levels of r_j r_j' with r_j = c_jy - C_j beta, k x k.
-    void residual_moments(const double* beta, double* out) const;
 
    private:
+    template <int K>
+    void add_response(const double* Zy);
     template <int K>
     Status run(const double* lambda, const std::vector<Direction>& directions, int order,
                Sums& sums);

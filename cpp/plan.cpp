@@ -8,7 +8,7 @@ namespace pp {
 namespace {
 
 constexpr Index kExactColumns = 4000;  // dense columns up to which the exact trace is formed
-constexpr Index kEasy = 8;             // evaluations; calibrated on random designs of 8 to 46 rows
+constexpr Index kEasy = 6;             // evaluations; calibrated on random designs of 8 to 46 rows
 
 // The engines' Objective in scaled coordinates.
 class Scaled : public Objective {
@@ -195,7 +195,7 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
     for (std::size_t i = 0; i < layout_.terms.size(); ++i)
         interior = interior && best.rank[i] == layout_.terms[i].k;
     if (best.outcome == Outcome::unbounded || best.outcome == Outcome::max_evaluations ||
-        (interior && best.evaluations <= kEasy))
+        (interior && best.descent <= kEasy))
         return;
     bool vectors = false;
     for (const Term& t : layout_.terms) vectors = vectors || (t.k > 1 && !t.diagonal);
@@ -227,6 +227,7 @@ void Plan::try_other_starts(const NewtonOptions& options, Minimum& best) {
 Minimum Plan::minimise_scaled(const Vector& start, const NewtonOptions& options, NewtonWork* work) {
     Scaled objective(*this);
     NewtonOptions own = options;
+    own.rows = static_cast<double>(products_->n);
     own.total = patterns_ ? patterns_->total() : products_->D.back();
     return newton(objective, start, own, work);
 }

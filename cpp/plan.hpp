@@ -1,6 +1,7 @@
 // A linear mixed model ready to be evaluated, started, minimised and solved.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "blocks.hpp"
@@ -66,6 +67,17 @@ class Plan {
         for (const auto& g : products_->groups) work += static_cast<double>(g.G.size());
         const double m = static_cast<double>(dense_columns());
         return work + m * m * m < 2e6;
+    }
+
+    // Is the exact Hessian about as cheap as that? It eliminates one group only.
+    bool exact_is_cheap() {
+        double most = 0, rest = static_cast<double>(products_->p + 1);
+        for (const auto& g : products_->groups) {
+            const double effects = static_cast<double>(g.levels * g.k);
+            rest += std::min(most, effects);
+            most = std::max(most, effects);
+        }
+        return is_small() && (most + rest) * rest * rest < 2e6;
     }
 
     // Refits start from the moments where an evaluation costs no more than they do, else from

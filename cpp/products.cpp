@@ -14,8 +14,8 @@ constexpr Index kPilotRows = 8192;
 void add_outer(const Block& block, Index p, Index from, double* D) {
     for (Index c = from; c <= p; ++c)
         for (Index r = 0; r <= c; ++r)
-            D[r + c * (p + 1)] +=
-                dot(ptr(block.xy, r * block.stride), ptr(block.xy, c * block.stride), block.rows);
+            D[r + c * (p + 1)] += long_dot(ptr(block.xy, r * block.stride),
+                                           ptr(block.xy, c * block.stride), block.rows);
 }
 
 void mirror_upper(double* D, Index m) {
@@ -175,6 +175,10 @@ Transform choose_transform(const RowSet& rows, const std::vector<Index>& constan
         t.xshift.push_back(s.shift);
         t.xscale.push_back(s.scale);
     }
+    double weight = 0;
+    for (Index i = 0; rows.weights && i < rows.n; ++i)
+        weight += rows.weights[i] / static_cast<double>(rows.n);
+    const double unit = weight > 0 && std::isfinite(weight) ? std::sqrt(weight) : 1;
     for (std::size_t g = 0; g < rows.groups.size(); ++g) {
         Vector shift, scale;
         for (std::size_t c = 0; c < rows.groups[g].columns.size(); ++c) {
@@ -182,6 +186,8 @@ Transform choose_transform(const RowSet& rows, const std::vector<Index>& constan
             shift.push_back(s.shift);
             scale.push_back(s.scale);
         }
+        // With weights around c, Psi is around 1/c of what it would be: scaled to be of unit size.
+        for (double& s : scale) s *= unit;
         t.zshift.push_back(std::move(shift));
         t.zscale.push_back(std::move(scale));
     }

@@ -43,11 +43,9 @@ const Block& ResponseMoments::block(Index start) {
 }
 
 void ResponseMoments::response(const double* y, Index start, Index rows, double* out) const {
-    for (Index i = 0; i < rows; ++i) out[i] = y[start + i];
-    if (rows_.offset)
+    for (Index i = 0; i < rows; ++i) out[i] = y[start + i] - y0;
+    if (rows_.offset)  // y - y0 first: exact where y is far from zero
         for (Index i = 0; i < rows; ++i) out[i] -= rows_.offset[start + i];
-    if (y0 != 0)
-        for (Index i = 0; i < rows; ++i) out[i] -= y0;
     if (rows_.weights)
         for (Index i = 0; i < rows; ++i) out[i] *= std::sqrt(rows_.weights[start + i]);
 }
@@ -87,13 +85,14 @@ void ResponseMoments::scatter(const Block& b, const std::int32_t* codes, Index o
 void ResponseMoments::compute(const double* y) {
     const Index n = rows_.n;
     const bool shift = !products_.transform.constant.empty();
-    y0 = shift ? y[0] - (rows_.offset ? rows_.offset[0] : 0) : 0;
+    y0 = shift ? y[0] : 0;
     // Least squares, from X'Wy of the centred response ...
     std::fill(delta0.begin(), delta0.end(), 0.0);
     for (Index start = 0; start < n; start += kBlockRows) {
         const Block& b = block(start);
         response(y, start, b.rows, y_.data());
-        for (Index c = 0; c < p_; ++c) delta0[c] += dot(ptr(b.xy, c * b.stride), y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c)
+            delta0[c] += long_dot(ptr(b.xy, c * b.stride), y_.data(), b.rows);
     }
     solve_lower(L_.data(), p_, p_, delta0.data());
     solve_lower_transposed(L_.data(), p_, p_, delta0.data());
@@ -103,9 +102,11 @@ void ResponseMoments::compute(const double* y) {
     for (Index start = 0; start < n; start += kBlockRows) {
         const Block& b = block(start);
         if (n > kBlockRows) response(y, start, b.rows, y_.data());
-        for (Index c = 0; c < p_; ++c) axpy(-delta0[c], ptr(b.xy, c * b.stride), y_.data(), b.rows);
-        for (Index c = 0; c < p_; ++c) Dy[c] += dot(ptr(b.xy, c * b.stride), y_.data(), b.rows);
-        Dy[p_] += dot(y_.data(), y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c)
+            long_axpy(-delta0[c], ptr(b.xy, c * b.stride), y_.data(), b.rows);
+        for (Index c = 0; c < p_; ++c)
+            Dy[c] += long_dot(ptr(b.xy, c * b.stride), y_.data(), b.rows);
+        Dy[p_] += long_dot(y_.data(), y_.data(), b.rows);
         for (std::size_t g = 0; g < Zy.size(); ++g) {
             const Index k = products_.groups[g].k, offset = filler_.offset(g);
             const std::int32_t* codes = rows_.groups[g].codes + start;

@@ -3,7 +3,21 @@
 #include <algorithm>
 #include <limits>
 
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define PP_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define PP_WIDE
+#endif
+
 namespace pp {
+
+PP_WIDE double long_dot(const double* a, const double* b, Index n) {
+    return dot(a, b, n);
+}
+PP_WIDE void long_axpy(double a, const double* x, double* y, Index n) {
+    axpy(a, x, y, n);
+}
 
 namespace {
 

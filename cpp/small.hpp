@@ -42,6 +42,11 @@ inline void axpy(double a, const double* x, double* y, Index n) {
     for (Index i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
+// The same for columns of rows: compiled for wider vectors too where the processor has them, with
+// the same sums in the same order.
+double long_dot(const double* a, const double* b, Index n);
+void long_axpy(double a, const double* x, double* y, Index n);
+
 // Log of a product of numbers >= 1 (Cholesky pivots of I + something), with one log a few hundred.
 class LogProduct {
    public:

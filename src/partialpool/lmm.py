@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LmmRecord", "Optimum", "fit", "problem", "refit", "refit_many", "refit_ml"]
 
+_DIGITS = 1e-10  # calibrated on balanced groups: sigma has six digits there, and one fewer a decade
 _EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
 
 
@@ -388,6 +389,14 @@ def _warn(record: LmmRecord) -> None:
             SingularFitWarning,
         )
         return
+    left = record.solution.pwrss / record.products.native.rss0
+    if left < _DIGITS:
+        warn(
+            f"The residual sum of squares is {left:.0e} of the response's, so that cross-products "
+            "in double precision leave few digits of theta and sigma. The response nearly repeats "
+            "within levels: fit level means, or take these two as rough.",
+            ConvergenceWarning,
+        )
     # By rank, which does not depend on units; `is_singular` is lme4's rule on theta.
     specs = record.layout.specs
     singular = [s.text for s, r in zip(specs, optimum.rank, strict=True) if r < len(s.columns)]

@@ -12,7 +12,10 @@ from .pls import Problem
 
 __all__ = ["UNBOUNDED", "LogEntry", "Optimum", "minimize"]
 
-UNBOUNDED = "the residual variance goes to zero: the random effects fit the response exactly"
+UNBOUNDED = (
+    "the residual variance is zero, or below 1e-11 of the response's: the random effects fit the "
+    "response exactly"
+)
 _MESSAGES = (
     "converged",
     "reached the limit of evaluations",
@@ -140,7 +143,6 @@ def record(found: Any) -> Optimum:
         evaluations,
         log,
     ) = found
-    theta.flags.writeable = scaled.flags.writeable = False
     converged = outcome == 0 and bool(kkt)
     message = _MESSAGES[outcome]
     if outcome == 0 and not kkt:

@@ -125,6 +125,8 @@ class Problem:
         order : {"value", "gradient", "average", "exact"}
             How much to compute: the last two add the average-information and the exact Hessian.
         """
+        if order == "exact" and len(self._groups) > 1:
+            _load_lapack()
         with self.dense_algebra():
             _, value, gradient, hessian = self.native.evaluate(
                 np.ascontiguousarray(theta, dtype=np.float64), _ORDERS[order]

@@ -264,6 +264,7 @@ def warn_dropped(names: Sequence[str], aliases: Sequence[tuple[int, tuple[int, .
         head = f"{len(aliases)} columns of X are combinations of earlier ones and were left out"
     warn(
         f"X has rank {len(names) - len(aliases)} with {len(names)} columns. {head}: "
-        f"{', '.join(parts)}{more}. Left-out coefficients are NaN; the fit is the same without.",
+        f"{', '.join(parts)}{more}. Left-out coefficients are NaN. "
+        "Beyond the columns that it repeats, less than 1e-7 of each was left.",
         RankDeficientWarning,
     )

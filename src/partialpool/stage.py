@@ -142,7 +142,22 @@ def _check_size(rows: Rows, columns: int) -> None:
     )
 
 
+def _check_repeats(rows: Rows) -> None:
+    seen: dict[tuple[int, str], str] = {}
+    for term in rows.terms:
+        for column in term.columns:
+            first = seen.setdefault((term.group, column.name), term.spec.text)
+            if first is not term.spec.text:
+                raise SpecificationError(
+                    f"Terms {first} and {term.spec.text} both have the column {column.name!r} for "
+                    f"{rows.groups[term.group].name!r}; the data cannot tell their variances "
+                    "apart. Write the second without it, for instance with 0 + ...."
+                )
+
+
 def _check_terms(rows: Rows) -> None:
+    if len(rows.terms) > len(rows.groups):
+        _check_repeats(rows)
     for term in rows.terms:
         parameters = covariance.size(term.spec)
         if parameters > _MAX_PARAMETERS:
