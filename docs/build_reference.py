@@ -113,7 +113,8 @@ def _class_page(name: str, cls: type) -> str:
     parts = [f"# {name}", _docstring(cls, level=2)]
     if is_dataclass(cls):
         parts.insert(1, f"```python\npp.{name}{inspect.signature(cls)}\n```")
-    members = [m for m in _members(cls) if inspect.getdoc(_function(m[1]))]
+    fields = getattr(cls, "_fields", ())  # of a named tuple: the docstring of the class has them
+    members = [m for m in _members(cls) if m[0] not in fields and inspect.getdoc(_function(m[1]))]
     attributes = [
         m for m in members if not inspect.isroutine(_function(m[1])) or _is_property(m[1])
     ]

@@ -73,7 +73,7 @@ class Model:
         """Fixed effects over their standard errors."""
         return frames.by_term(self._record, estimates.t_values(self._record), "tvalues")
 
-    def conf_int(self, level: float = 0.95, *, method: str = "wald") -> pd.DataFrame:
+    def conf_int(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
         """Confidence limits of the fixed effects.
 
         Parameters
