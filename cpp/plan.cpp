@@ -8,7 +8,8 @@ namespace pp {
 namespace {
 
 constexpr Index kExactColumns = 4000;  // dense columns up to which the exact trace is formed
-constexpr Index kEasy = 6;             // evaluations; calibrated on random designs of 8 to 46 rows
+constexpr Index kMostPatterns = 4096;
+constexpr Index kEasy = 6;  // evaluations; calibrated on random designs of 8 to 46 rows
 
 // The engines' Objective in scaled coordinates.
 class Scaled : public Objective {
@@ -49,8 +50,9 @@ Plan::Plan(std::shared_ptr<const Products> products, Layout layout, bool reml,
         T_inverse_.push_back(std::move(inverse));
     }
     if (P.groups.size() == 1) {
-        // Worth it where patterns * (k w)^2 < levels * k w^2 (M10).
-        const Index k = P.groups[0].k, limit = (P.groups[0].levels - 1) / (2 * k);
+        // Worth it where patterns * (k w)^2 < levels * k w^2 (M10), and for memory's sake few.
+        const Index k = P.groups[0].k,
+                    limit = std::min<Index>((P.groups[0].levels - 1) / (2 * k), kMostPatterns);
         if (limit > 0 && PatternEngine::count(P, limit) > 0)
             patterns_ = std::make_unique<PatternEngine>(P, reml);
     }
