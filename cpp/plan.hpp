@@ -97,6 +97,7 @@ class Plan {
    private:
     bool needs_differences();
     Evaluation difference_hessian(const Vector& theta);
+    bool few_levels() const;
     void try_other_starts(const NewtonOptions& options, Minimum& best);
     const MomentEquations& moment_equations();
     static void multiply_transposed(const Vector& a, const double* x, Index k, double* out);
