@@ -151,19 +151,14 @@ Spread spread(const Column& column, Index n) {
     return {first + mean, std::sqrt(variance)};
 }
 
-// Scales are powers of two: dividing by them rounds nothing.
-double power_of_two(double x) {
-    return std::exp2(std::round(std::log2(x)));
-}
-
 Spread column_transform(const Column& column, Index n, bool shift) {
     if (column.numeric.empty()) return {0, 1};  // an intercept or dummies: already of unit size
     const Spread s = spread(column, n);
     const double size = std::hypot(s.shift, s.scale);
     const bool varies = s.scale > 1e-13 * std::fabs(s.shift);
     if (!(size > 0) || !std::isfinite(size)) return {0, 1};
-    if (shift && varies) return {s.shift, power_of_two(s.scale)};
-    return {0, power_of_two(size)};
+    if (shift && varies) return s;
+    return {0, size};
 }
 
 }  // namespace
@@ -183,7 +178,10 @@ Transform choose_transform(const RowSet& rows, const std::vector<Index>& constan
     double weight = 0;
     for (Index i = 0; rows.weights && i < rows.n; ++i)
         weight += rows.weights[i] / static_cast<double>(rows.n);
-    const double unit = weight > 0 && std::isfinite(weight) ? power_of_two(std::sqrt(weight)) : 1;
+    // Weights of ordinary size are left alone; a power of two rounds nothing.
+    const bool ordinary = !(weight > 0) || std::fabs(std::log2(weight)) < 10;
+    const double unit =
+        ordinary || !std::isfinite(weight) ? 1 : std::exp2(std::round(0.5 * std::log2(weight)));
     for (std::size_t g = 0; g < rows.groups.size(); ++g) {
         Vector shift, scale;
         for (std::size_t c = 0; c < rows.groups[g].columns.size(); ++c) {
