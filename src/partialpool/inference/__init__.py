@@ -1,0 +1,1 @@
+"""What a fit supports beyond its estimates: degrees of freedom, tests, intervals, means."""
