@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         SpecificationError,
         UnavailableError,
     )
-    from .api import lm, lmer, objective
+    from .api import anova, compare, components, lm, lmer, objective
     from .control import Control
 
 __all__ = [
@@ -51,13 +51,24 @@ __all__ = [
     "SpecificationError",
     "UnavailableError",
     "__version__",
+    "anova",
+    "compare",
+    "components",
     "datasets",
     "lm",
     "lmer",
     "objective",
 ]
 
-_HOME = {"lm": "api", "lmer": "api", "objective": "api", "Control": "control"}
+_HOME = {
+    "anova": "api",
+    "compare": "api",
+    "components": "api",
+    "lm": "api",
+    "lmer": "api",
+    "objective": "api",
+    "Control": "control",
+}
 
 
 def __getattr__(name: str) -> Any:

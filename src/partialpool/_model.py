@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from . import coefficients as tests
 from . import diagnostics, estimates, frames
 from . import predict as predictions
 from . import simulate as simulation
 from ._errors import one_of
+from ._inference import Inference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Model"]
 
+METHODS = ("wald", "profile", "bootstrap")
 
-class Model:
+
+class Model(Inference):
     """What the fitted models share. Frozen: nothing can be set.
 
     Named vectors are pandas Series and tables DataFrames, made when they are read.
@@ -73,27 +77,60 @@ class Model:
         """Fixed effects over their standard errors."""
         return frames.by_term(self._record, estimates.t_values(self._record), "tvalues")
 
-    def conf_int(self, level: float = 0.95, method: str = "wald") -> pd.DataFrame:
-        """Confidence limits of the fixed effects.
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided p-values by Student's t; for `lmer` with Satterthwaite's df."""
+        return frames.by_term(self._record, tests.p_values(self._record), "pvalues")
+
+    @property
+    def df(self) -> pd.Series[float]:
+        """Degrees of freedom of each coefficient: df_resid, for `lmer` Satterthwaite's."""
+        return frames.by_term(self._record, tests.dfs(self._record), "df")
+
+    def conf_int(
+        self,
+        level: float = 0.95,
+        method: str = "wald",
+        *,
+        ddf: str | None = None,
+        n: int = 1000,
+        seed: Any = None,
+    ) -> pd.DataFrame:
+        """Confidence limits.
 
         Parameters
         ----------
         level : float, default 0.95
-        method : "wald"
-            Estimate plus and minus standard errors: t quantiles for `lm`, normal ones for `lmer`.
+        method : "wald", "profile" or "bootstrap"
+            Estimate plus and minus standard errors; likelihood profiles, also of ``sigma``,
+            standard deviations and correlations; percentiles of a parametric bootstrap. The last
+            two for `lmer`.
+        ddf : "satterthwaite" or "kenward-roger", optional
+            Wald limits of `lmer` by Student's t with these degrees of freedom (and Kenward and
+            Roger's standard errors). Default: normal quantiles, as in lme4; `lm`: always t.
+        n, seed
+            Replicates and seed of the bootstrap.
 
         Returns
         -------
         DataFrame
-            ``lower, upper``, a row a coefficient.
+            ``lower, upper``, a row a coefficient, then a row a variance parameter.
 
         Raises
         ------
         SpecificationError
             For another method, or a level outside 0 to 1.
         """
-        one_of("method", method, ("wald",))
-        return frames.limits(self._record, estimates.conf_int(self._record, level))
+        methods = ("wald",) if self._record.spec.kind == "lm" else METHODS
+        one_of("method", method, methods)
+        estimates.check_level(level)
+        if method == "profile":
+            from .inference import profile
+
+            return profile.profile(self._record, level=level).conf_int(level=level)
+        if method == "bootstrap":
+            return self.bootstrap(n, seed=seed, progress=False).conf_int(level=level)
+        return frames.limits(self._record, tests.wald_limits(self._record, level, ddf))
 
     @property
     def sigma(self) -> float:
@@ -234,7 +271,8 @@ class Model:
 
         Notes
         -----
-        Limits use t quantiles for `lm` and normal ones for `lmer`.
+        Limits use t quantiles for `lm`, and for `lmer` with ``random="none"`` (Satterthwaite's
+        degrees of freedom, a row), normal ones where random effects take part.
         """
         one_of("kind", kind, ("response", "link"))
         found = predictions.predict(
@@ -278,33 +316,41 @@ class Model:
         return summary.build(self._record)
 
     def tidy(
-        self, conf_int: bool = False, *, effects: str | list[str] = "fixed", level: float = 0.95
+        self,
+        conf_int: bool = False,
+        *,
+        effects: str | list[str] = "fixed",
+        level: float = 0.95,
+        ddf: str = "satterthwaite",
     ) -> Any:
         """A row a parameter, in the library of the data.
 
-        Columns ``effect, group, term, estimate, std_error, statistic``; for `lm` also
-        ``df, p_value``.
+        Columns ``effect, group, term, estimate, std_error, statistic, df, p_value``.
 
         Parameters
         ----------
         conf_int : bool
-            Also ``conf_low, conf_high``: Wald limits, t for `lm`, normal for `lmer`.
+            Also ``conf_low, conf_high``: estimate plus and minus standard errors by Student's t
+            with the `df` of the row, in keeping with its p-value (normal for conditional modes).
         effects : "fixed", "ran_pars", "ran_vals" or a list of these
             Fixed effects; of mixed models also standard deviations and correlations, and
             conditional modes (with a column ``level``).
         level : float
+        ddf : "satterthwaite" or "kenward-roger"
+            Degrees of freedom of `lmer`; the second also adjusts the standard errors.
 
         Raises
         ------
         SpecificationError
-            For unknown effects, random effects of `lm`, or a level outside 0 to 1.
+            For unknown effects, random effects of `lm`, a level outside 0 to 1, another method,
+            and for Kenward-Roger with a fit by maximum likelihood.
         """
         from .report import tidy
 
-        return tidy.tidy(self._record, conf_int=conf_int, effects=effects, level=level)
+        return tidy.tidy(self._record, conf_int=conf_int, effects=effects, level=level, ddf=ddf)
 
     def glance(self) -> Any:
-        """One row of criteria, in the library of the data."""
+        """One row of criteria, in the library of the data: AIC, BIC, AICc, RMSE and others."""
         from .report import tidy
 
         return tidy.glance(self._record)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import halfway, lmm, ols
+from ._errors import SpecificationError
 from .models import LinearMixedModel, LinearModel
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from .comparing import Comparison
     from .control import Control
 
-__all__ = ["lm", "lmer", "objective"]
+__all__ = ["anova", "compare", "components", "lm", "lmer", "objective"]
 
 
 def lm(
@@ -197,3 +201,121 @@ def objective(
         missing=missing,
         control=control,
     )
+
+
+def anova(
+    *models: LinearModel | LinearMixedModel,
+    names: Sequence[str] | None = None,
+    test: str = "chisq",
+    n: int = 1000,
+    seed: Any = None,
+    n_jobs: int = 1,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Compare two or more models of the same rows by likelihood-ratio tests.
+
+    Fits by REML are refitted by maximum likelihood first.
+
+    Parameters
+    ----------
+    *models : LinearModel or LinearMixedModel
+        In any order; the table has the one with the fewest parameters first.
+    names : sequence of str, optional
+        A name a model; default ``m0, m1, ...`` in the order given.
+    test : "chisq" or "bootstrap"
+        The bootstrap simulates under the smaller of each pair and refits both.
+    n, seed, n_jobs, progress
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        ``npar, aic, bic, llf, deviance, chisq, df, p_value``, a row a model; what was done is in
+        ``.attrs["note"]``.
+
+    Raises
+    ------
+    SpecificationError
+        For fewer than two models, and for models of other rows, responses, weights or offsets.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> sleep = pp.datasets.load("sleepstudy")
+    >>> m0 = pp.lmer("Reaction ~ Days + (1 | Subject)", sleep, reml=False)
+    >>> m1 = pp.lmer("Reaction ~ Days + (Days | Subject)", sleep, reml=False)
+    >>> pp.anova(m0, m1)[["npar", "chisq", "df"]].round(3)
+        npar   chisq   df
+    m0     4     NaN  NaN
+    m1     6  42.139  2.0
+    """
+    from .inference import comparison
+
+    return comparison.compare_models(
+        [_record_of(m, "anova") for m in models],
+        names,
+        test=test,
+        n=n,
+        seed=seed,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+
+
+def compare(first: Any, second: Any, **options: Any) -> Comparison:
+    """Why `lm` and `lmer` differ: in numbers, words and pictures.
+
+    Parameters
+    ----------
+    first, second : LinearModel and LinearMixedModel, or str and table
+        A linear and a mixed model with the same fixed part on the same rows, or a formula with a
+        bar and its data, from which both are fitted.
+    **options
+        With a formula: arguments of `lmer`.
+
+    Returns
+    -------
+    Comparison
+        Prints the answer; ``table, path, decomposition, contextual, same_when, plot``.
+
+    Raises
+    ------
+    SpecificationError
+        For models of other rows, responses or fixed parts.
+    """
+    from . import comparing
+
+    if isinstance(first, str):
+        return comparing.compare_formula(first, second, **options)
+    if options:
+        raise TypeError(f"compare(lm, lmer) takes no options; found {', '.join(options)}.")
+    return comparing.compare(_record_of(first, "compare"), _record_of(second, "compare"))
+
+
+def components(model: LinearModel | LinearMixedModel, rows: Any) -> pd.DataFrame:
+    """How the parts of a fit add up to the response in given rows.
+
+    Parameters
+    ----------
+    model : LinearModel or LinearMixedModel
+    rows : int, slice, list of int, labels or boolean mask
+        Which of the used rows.
+
+    Returns
+    -------
+    DataFrame
+        A row a row: the intercept, each coefficient times its column, the offset, each group's
+        effect, the residual, and the response, their sum.
+    """
+    from . import addition
+
+    return addition.components(_record_of(model, "components"), rows)
+
+
+def _record_of(model: Any, function: str) -> Any:
+    if not isinstance(model, LinearModel | LinearMixedModel):
+        raise SpecificationError(
+            f"{function}(...) takes fitted models; found {type(model).__name__}. Fit one with "
+            "pp.lm or pp.lmer."
+        )
+    return model._record

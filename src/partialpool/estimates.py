@@ -44,7 +44,6 @@ __all__ = [
     "sigma",
     "singular_terms",
     "standard_errors",
-    "t_p_values",
     "t_values",
 ]
 
@@ -96,13 +95,6 @@ def t_values(record: Record) -> FloatArray:
     """(p,) estimates over standard errors."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return coefficients(record) / standard_errors(record)
-
-
-def t_p_values(record: OlsRecord) -> FloatArray:
-    """(p,) two-sided p-values of the coefficients of `lm`."""
-    from scipy import special
-
-    return np.asarray(2.0 * special.stdtr(record.df_resid, -np.abs(t_values(record))))
 
 
 def residual_df(record: OlsRecord) -> FloatArray:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import coefficients as tests
 from . import diagnostics, effects, estimates, frames, lmm, ols, options, varcorr
 from ._errors import one_of
 from ._model import Model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
     import pandas as pd
     import scipy.sparse
 
+    from .inference.profile import Profile
     from .lmm import LmmRecord
     from .ols import OlsRecord
     from .optimize import Optimum
+    from .quality import ICC
 
 __all__ = ["LinearMixedModel", "LinearModel"]
 
@@ -36,23 +41,16 @@ class LinearModel(Model):
     __slots__ = ()
     _record: OlsRecord
 
-    @property
-    def pvalues(self) -> pd.Series[float]:
-        """Two-sided p-values by Student's t."""
-        return frames.by_term(self._record, estimates.t_p_values(self._record), "pvalues")
-
-    @property
-    def df(self) -> pd.Series[float]:
-        """Degrees of freedom of each coefficient: df_resid."""
-        return frames.by_term(self._record, estimates.residual_df(self._record), "df")
-
-    def cov_params(self, kind: str = "classical") -> pd.DataFrame:
+    def cov_params(self, kind: str = "classical", *, groups: Any = None) -> pd.DataFrame:
         """Covariance of the coefficients that were kept.
 
         Parameters
         ----------
-        kind : "classical" or "HC3"
-            sigma^2 (X'WX)^-1, or the sandwich that holds under unequal variances.
+        kind : "classical", "HC3" or "CR2"
+            sigma^2 (X'WX)^-1; the sandwich that holds under unequal variances; the one that holds
+            under any dependence within `groups` (Bell & McCaffrey 2002).
+        groups : str or (n,) array
+            For CR2: a column of the data, or a value a row.
 
         Returns
         -------
@@ -61,8 +59,13 @@ class LinearModel(Model):
         Raises
         ------
         SpecificationError
-            For another kind, and for HC3 where a row has a leverage of one.
+            For another kind, for HC3 where a row has a leverage of one, and for CR2 without
+            `groups`.
         """
+        if kind == "CR2":
+            from . import robust
+
+            return frames.square(self._record, robust.cr2(self._record, groups))
         return frames.square(self._record, diagnostics.sandwich(self._record, kind))
 
     @property
@@ -145,9 +148,83 @@ class LinearMixedModel(Model):
     __slots__ = ()
     _record: LmmRecord
 
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the fixed effects that were kept, theta taken as known."""
-        return frames.square(self._record, estimates.covariance(self._record))
+    def cov_params(self, *, adjust: str | None = None) -> pd.DataFrame:
+        """Covariance of the fixed effects that were kept.
+
+        Parameters
+        ----------
+        adjust : None or "kenward-roger"
+            None takes theta as known; Kenward and Roger's adds what its estimation costs.
+
+        Returns
+        -------
+        DataFrame, (r, r)
+
+        Raises
+        ------
+        SpecificationError
+            For another adjustment, and for Kenward-Roger with a fit by maximum likelihood.
+        """
+        one_of("adjust", adjust, (None, "kenward-roger"))
+        return frames.square(self._record, tests.covariance(self._record, adjust))
+
+    # -- inference --------------------------------------------------------------------------------
+
+    def icc(self) -> ICC:
+        """Intraclass correlation: the random effects' share of the variance.
+
+        Returns
+        -------
+        ICC
+            ``adjusted``: of random and residual variance; ``unadjusted``: of all variance, that of
+            the fixed part too (Nakagawa, Johnson & Schielzeth 2017).
+        """
+        from . import quality
+
+        return quality.icc(self._record)
+
+    def ranova(self) -> pd.DataFrame:
+        """What each random-effects term is worth: likelihood-ratio tests of models without it.
+
+        A term with slopes is reduced to its intercept first. REML fits stay REML.
+
+        Returns
+        -------
+        DataFrame
+            ``npar, llf, aic, lrt, df, p_value, p_value_mixture``; a variance of zero lies on the
+            boundary, where the chi-square p-value is too large and the mixture's is right.
+        """
+        from .inference import comparison
+
+        return comparison.ranova(self._record)
+
+    def profile(
+        self, *, parameters: str | Sequence[str] | None = None, level: float = 0.99
+    ) -> Profile:
+        """Likelihood profiles: the signed root of the deviance along each parameter.
+
+        REML fits are profiled by maximum likelihood.
+
+        Parameters
+        ----------
+        parameters : str or list of str, optional
+            Default all: the fixed effects, ``sigma``, ``sd(...)``, ``cor(...)``.
+        level : float
+            The largest level of confidence that the profiles must serve.
+
+        Returns
+        -------
+        Profile
+            ``conf_int()``, ``to_frame()``, ``plot.zeta()``, ``plot.density()``.
+
+        Raises
+        ------
+        SpecificationError
+            For unknown parameters, or a level outside 0 to 1.
+        """
+        from .inference import profile
+
+        return profile.profile(self._record, parameters=parameters, level=level)
 
     @property
     def theta(self) -> pd.Series[float]:

@@ -92,7 +92,8 @@ def predict(
 
     Notes
     -----
-    Quantiles: Student's t for `lm`, normal for `lmer`.
+    Quantiles: Student's t for `lm`, and for `lmer` with ``random="none"``, with Satterthwaite's
+    degrees of freedom a row; normal where random effects take part.
 
     Raises
     ------
@@ -121,8 +122,35 @@ def predict(
     if interval == "prediction":
         residual = sigma(record) ** 2
         spread = np.sqrt(variance + (residual if rows.weights is None else residual / rows.weights))
-    half = quantile(record, level) * spread
+    if isinstance(record, OlsRecord) or any(map(any, chosen)):
+        half = quantile(record, level) * spread
+    else:
+        half = _t_quantiles(record, rows, level, extra=spread**2 - variance) * spread
     return Prediction(fit, error, fit - half, fit + half)
+
+
+def _t_quantiles(record: LmmRecord, rows: Rows, level: float, *, extra: FloatArray) -> FloatArray:
+    """(n,) quantiles of Student's t with Satterthwaite's df of x'C x + `extra`, a share of sigma^2.
+
+    docs/math.md, M11: df = 2 v^2 / (g'A g) with g the gradient of the variance v.
+    """
+    from scipy import special
+
+    from .inference import degrees
+
+    found = degrees.satterthwaite(record)
+    columns = [rows.fixed[i] for i in record.kept]
+    out = np.empty(rows.nobs)
+    for start in range(0, rows.nobs, BLOCK):
+        stop = min(start + BLOCK, rows.nobs)
+        X = fill(columns, start, stop)
+        g = np.stack([((X @ G) * X).sum(axis=1) for G in found.gradients])
+        v = ((X @ found.covariance) * X).sum(axis=1) + extra[start:stop]
+        g[-1] += extra[start:stop]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = 2 * v**2 / np.einsum("kn,kl,ln->n", g, found.parameter_covariance, g)
+        out[start:stop] = df
+    return np.asarray(special.stdtrit(out, (1 + level) / 2))
 
 
 def _fixed_part(record: Record, rows: Rows) -> FloatArray:

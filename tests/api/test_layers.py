@@ -21,9 +21,11 @@ LAYERS: dict[int, str] = {
     4: "products qr",
     5: "pls optimize",
     7: "ols stage lmm halfway",
-    8: "predict simulate diagnostics effects estimates frames options varcorr",
-    9: "report",
-    10: "_model models api cli",
+    8: "predict simulate diagnostics effects estimates coefficients frames options varcorr "
+    "inference quality robust influence check comparing addition "
+    "compare_path compare_decomposition compare_words",
+    9: "report plot",
+    10: "_inference _model models api cli interop",
     11: "__init__ __main__",
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}

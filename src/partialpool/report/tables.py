@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import coefficients as tests
 from .. import effects, estimates, varcorr
 from ..ols import OlsRecord
 from . import notes, quantities
@@ -78,32 +79,32 @@ def about(record: Record) -> Facts:
     return Facts("about", tuple(items))
 
 
-def coefficients(record: Record) -> Table:
-    """Fixed effects, a row each: estimate, standard error, t; for ``lm`` also df and p.
+def coefficients(record: Record, ddf: str = "satterthwaite") -> Table:
+    """Fixed effects, a row each: estimate, standard error, df, t and p.
 
-    Dropped columns keep their row, with NaN.
+    Dropped columns keep their row, with NaN; `lm` shows no df, which are all the same.
     """
-    beta, se = estimates.coefficients(record), estimates.standard_errors(record)
-    t = estimates.t_values(record)
+    linear = isinstance(record, OlsRecord)
+    kind = None if ddf == "satterthwaite" else ddf  # whose standard errors theta does not adjust
+    beta, se = estimates.coefficients(record), tests.standard_errors(record, kind)
+    t = tests.t_values(record, kind)
+    dfs = tuple(tests.dfs(record, ddf).tolist())
+    p = tests.p_values(record, ddf).tolist()
     shown_estimate, shown_se = joint([beta.tolist(), se.tolist()])
-    fields = [
+    codes = tuple(map(signif_code, p))
+    shown_df = column(dfs) if linear else column(dfs, decimals=2)
+    fields = (
         Field("term", "", tuple(record.names), tuple(record.names), numeric=False),
         Field("estimate", "Estimate", tuple(beta.tolist()), shown_estimate),
         Field("std_error", "Std. Error", tuple(se.tolist()), shown_se),
+        Field("df", "df", dfs, shown_df, hidden=linear),
         Field("statistic", "t value", tuple(t.tolist()), column(t.tolist(), decimals=3)),
-    ]
-    if not isinstance(record, OlsRecord):
-        return Table("fixed_effects", "Fixed effects", tuple(fields))
-    p = estimates.t_p_values(record).tolist()
-    dfs = tuple(estimates.residual_df(record).tolist())
-    codes = tuple(map(signif_code, p))
-    fields += [
-        Field("df", "df", dfs, column(dfs), hidden=True),
         Field("p_value", "Pr(>|t|)", tuple(p), p_values(p)),
         Field("significance", "", codes, codes, numeric=False),
-    ]
+    )
+    title = "Coefficients" if linear else "Fixed effects"
     legend = SIGNIF_LEGEND if any(codes) else ""
-    return Table("fixed_effects", "Coefficients", tuple(fields), legend=legend)
+    return Table("fixed_effects", title, fields, legend=legend)
 
 
 def random_effects(record: LmmRecord) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import diagnostics, estimates, predict, varcorr
-from .._errors import SpecificationError, UnavailableError
+from .._errors import SpecificationError, UnavailableError, one_of
 from ..ols import OlsRecord
 from . import quantities, tables
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["augment", "glance", "tidy", "tidy_columns"]
 
 EFFECTS = ("fixed", "ran_pars", "ran_vals")
+DDF = ("satterthwaite", "kenward-roger")
 _TEXT = ("effect", "group", "level", "term")
 
 
@@ -29,6 +30,7 @@ def tidy(
     effects: str | Sequence[str] = "fixed",
     conf_int: bool = False,
     level: float = 0.95,
+    ddf: str = "satterthwaite",
 ) -> Any:
     """Coefficients as a data frame, a row each; names of rows as in R's broom.mixed.
 
@@ -40,46 +42,50 @@ def tidy(
         ``cor(Intercept, Days)``, ``sd(Observation)`` in group ``Residual``; conditional modes with
         their conditional standard deviations (adds a column ``level``).
     conf_int : bool
-        Adds ``conf_low`` and ``conf_high``: Wald limits (t for ``lm``, normal for ``lmer``; of
-        conditional modes from their conditional standard deviations; none for ``ran_pars``).
+        Adds ``conf_low`` and ``conf_high``: estimate plus and minus standard errors, by Student's t
+        with the `df` of the row (normal for conditional modes; none for ``ran_pars``).
     level : float
         Level of the limits.
+    ddf : "satterthwaite" or "kenward-roger"
+        Degrees of freedom of ``lmer``, and the standard errors that go with them.
 
     Returns
     -------
     data frame
-        Columns ``effect, group, term, estimate, std_error, statistic``, for ``lm`` also
-        ``df, p_value``.
+        Columns ``effect, group, term, estimate, std_error, statistic, df, p_value``.
 
     Raises
     ------
     SpecificationError
         For unknown effects, random effects of a linear model, or a level outside 0 to 1.
     """
-    return _frame(record, tidy_columns(record, effects=effects, conf_int=conf_int, level=level))
+    columns = tidy_columns(record, effects=effects, conf_int=conf_int, level=level, ddf=ddf)
+    return _frame(record, columns)
 
 
 def tidy_columns(
-    record: Record, *, effects: str | Sequence[str], conf_int: bool, level: float
+    record: Record,
+    *,
+    effects: str | Sequence[str],
+    conf_int: bool,
+    level: float,
+    ddf: str = "satterthwaite",
 ) -> dict[str, list[Any]]:
     """The columns of `tidy` as lists."""
     asked = _check_effects(record, effects)
-    limits = estimates.quantile(record, level) if conf_int else math.nan
-    keys = ["effect", "group", "term", "estimate", "std_error", "statistic"]
+    one_of("ddf", ddf, DDF)
+    upper = (1 + estimates.check_level(level)) / 2
+    keys = ["effect", "group", "term", "estimate", "std_error", "statistic", "df", "p_value"]
     if "ran_vals" in asked:
         keys.insert(2, "level")
-    if isinstance(record, OlsRecord):
-        keys += ["df", "p_value"]
     if conf_int:
         keys += ["conf_low", "conf_high"]
     columns: dict[str, list[Any]] = {key: [] for key in keys}
     for name in asked:
-        part = _part(record, name)
+        part = _part(record, name, ddf)
         part["effect"] = [name] * len(part["term"])
         if conf_int and "std_error" in part:
-            pairs = list(zip(part["estimate"], part["std_error"], strict=True))
-            part["conf_low"] = [e - limits * s for e, s in pairs]
-            part["conf_high"] = [e + limits * s for e, s in pairs]
+            part["conf_low"], part["conf_high"] = _limits(part, upper)
         for key in keys:
             absent = None if key in _TEXT else math.nan
             columns[key] += part.get(key, [absent] * len(part["term"]))
@@ -114,10 +120,19 @@ def _check_effects(record: Record, effects: str | Sequence[str]) -> tuple[str, .
     return tuple(dict.fromkeys(asked))
 
 
-def _part(record: Record, effects: str) -> dict[str, list[Any]]:
+def _limits(part: dict[str, list[Any]], upper: float) -> tuple[list[float], list[float]]:
+    """Estimates plus and minus t (where there are df) or normal quantiles of standard errors."""
+    from scipy import special
+
+    estimate, error = np.array(part["estimate"]), np.array(part["std_error"])
+    quantile = special.stdtrit(part["df"], upper) if "df" in part else special.ndtri(upper)
+    return (estimate - quantile * error).tolist(), (estimate + quantile * error).tolist()
+
+
+def _part(record: Record, effects: str, ddf: str) -> dict[str, list[Any]]:
     """Columns of one kind of effects."""
     if effects == "fixed" or isinstance(record, OlsRecord):
-        table = tables.coefficients(record)
+        table = tables.coefficients(record, ddf)
         return {f.key: list(f.values) for f in table.fields}
     return _ran_pars(record) if effects == "ran_pars" else _ran_vals(record)
 
