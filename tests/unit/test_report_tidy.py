@@ -51,16 +51,32 @@ def test_fixed_effects_of_a_linear_model_have_p_values(plain: Any) -> None:
     assert list(tidy["df"]) == [178.0, 178.0]
 
 
-def test_fixed_effects_of_a_mixed_model_have_none_yet(mixed: Any) -> None:
+def test_fixed_effects_of_a_mixed_model(mixed: Any) -> None:
     tidy = mixed.tidy()
-    assert list(tidy.columns) == ["effect", "group", "term", "estimate", "std_error", "statistic"]
+    assert list(tidy.columns) == [
+        *("effect", "group", "term", "estimate", "std_error", "statistic", "df", "p_value")
+    ]
     np.testing.assert_array_equal(tidy["statistic"], mixed.tvalues)
+    np.testing.assert_array_equal(tidy["df"], mixed.df)
+    np.testing.assert_array_equal(tidy["p_value"], mixed.pvalues)
+    np.testing.assert_allclose(tidy["df"], [17, 17], atol=1e-3)  # lmerTest
+
+
+def test_kenward_roger_goes_through_all_columns(mixed: Any) -> None:
+    tidy = mixed.tidy(conf_int=True, ddf="kenward-roger")
+    error = np.sqrt(np.diag(mixed.cov_params(adjust="kenward-roger")))
+    np.testing.assert_allclose(tidy["std_error"], error, rtol=1e-14)
+    np.testing.assert_allclose(tidy["statistic"], mixed.params / error, rtol=1e-13)
+    limits = mixed.conf_int(ddf="kenward-roger")
+    np.testing.assert_allclose(tidy["conf_low"], limits["lower"], rtol=1e-14)
+    with pytest.raises(pp.SpecificationError, match="ddf='exact'"):
+        mixed.tidy(ddf="exact")
 
 
 def test_limits_agree_with_conf_int(plain: Any, mixed: Any) -> None:
-    for fit in (plain, mixed):
+    for fit, ddf in ((plain, None), (mixed, "satterthwaite")):
         tidy = fit.tidy(conf_int=True, level=0.9)
-        limits = fit.conf_int(0.9)
+        limits = fit.conf_int(0.9, ddf=ddf)
         np.testing.assert_allclose(tidy["conf_low"], limits["lower"], rtol=1e-14)
         np.testing.assert_allclose(tidy["conf_high"], limits["upper"], rtol=1e-14)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import varcorr
+from .. import estimates, varcorr
 from ..estimates import SINGULAR
 from ..ols import OlsRecord
 from . import quantities
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..lmm import LmmRecord
     from ..varcorr import Component
 
-__all__ = ["loud", "many_correlations", "quiet", "singular", "why_left_out"]
+__all__ = ["degrees", "loud", "many_correlations", "quiet", "singular", "why_left_out"]
 
 _SAME = 1e-6  # derived: eigenvalues of a correlation matrix below this are rounding of zero
 
@@ -43,7 +43,7 @@ def loud(record: LmmRecord) -> tuple[Note, ...]:
 
 def quiet(record: Record) -> tuple[Note, ...]:
     """Remarks at the end: singular terms, dropped columns."""
-    found = [] if isinstance(record, OlsRecord) else list(singular(record))
+    found = [] if isinstance(record, OlsRecord) else [*singular(record), *degrees(record)]
     dropped = quantities.dropped_columns(record)
     if dropped:
         parts = "; ".join(
@@ -69,6 +69,22 @@ def singular(record: LmmRecord) -> tuple[Note, ...]:
         return (Note("info", "singular", text),)
     texts = (_singular_term(term) for term in found.components)
     return tuple(Note("info", "singular", text) for text in texts if text)
+
+
+def degrees(record: LmmRecord) -> tuple[Note, ...]:
+    """How the df of the t tests come about."""
+    if estimates.sigma(record) == 0 or not len(record.kept):
+        return ()
+    from ..inference.degrees import satterthwaite
+
+    text = "df and p-values: Satterthwaite's method."
+    boundary = satterthwaite(record).boundary
+    if boundary:
+        text += (
+            f" They take the closed directions of {_and(boundary)} as known: a variance estimated "
+            "as zero has no sampling error in this method."
+        )
+    return (Note("info", "degrees_of_freedom", text),)
 
 
 def many_correlations(p: int, limit: int) -> Note:
