@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .products import CrossProducts
     from .table import Table
 
-__all__ = ["LmmRecord", "Optimum", "fit", "problem", "refit", "refit_many", "refit_ml"]
+__all__ = ["LmmRecord", "Optimum", "fit", "problem", "refit", "refit_many", "refit_ml", "refitted"]
 
 _DIGITS = 1e-10  # calibrated on balanced groups: sigma has six digits there, and one fewer a decade
 _EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
@@ -157,6 +157,13 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
     DataError
         If `y` has another length or a value that is not finite.
     """
+    fitted = refitted(record, y)
+    _warn(fitted)
+    return fitted
+
+
+def refitted(record: LmmRecord, y: Any) -> LmmRecord:
+    """`refit` without its warnings: for thousands of responses, a few of them singular."""
     response = design.response_of(record.rows, y)
     groups, native_rows = _native_rows(record)
     old = problem(record)
@@ -178,9 +185,7 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
         _require_optimum(optimum, rows)
         new = changes["workspace"]["problem"] = old.with_response(changes["products"], plan)
         changes["solution"] = new.solution(optimum.theta, solved)
-    fitted = _changed(record, changes)
-    _warn(fitted)
-    return fitted
+    return _changed(record, changes)
 
 
 def refit_many(record: LmmRecord, responses: npt.ArrayLike) -> dict[str, FloatArray]:
@@ -233,7 +238,6 @@ def refit_ml(record: LmmRecord) -> LmmRecord:
     """The same model by maximum likelihood; an ML fit as it is."""
     if not record.spec.reml:
         return record
-    groups, native_rows = _native_rows(record)
     groups, native_rows = _native_rows(record)
     workspace: dict[str, Any] = {"rows": (groups, native_rows)}
     changes: dict[str, Any] = {"spec": replace(record.spec, reml=False), "workspace": workspace}
