@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from .products import CrossProducts
     from .table import Table
 
-__all__ = ["LmmRecord", "Optimum", "fit", "problem", "refit", "refit_many", "refit_ml", "refitted"]
+__all__ = [
+    "LmmRecord",
+    "Optimum",
+    "fit",
+    "fit_stage",
+    "problem",
+    "refit",
+    "refit_many",
+    "refit_ml",
+    "refitted",
+]
 
 _DIGITS = 1e-10  # calibrated on balanced groups: sigma has six digits there, and one fewer a decade
 _EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
@@ -117,10 +127,15 @@ def fit(
     """
     control = checked(reml, control)
     stage = prepare(formula, data, reml, weights, offset, contrasts, missing)
-    optimum, solution, workspace = _minimised(stage, reml, control)
-    record = _record(stage, control, optimum, solution, workspace)
+    record = fit_stage(stage, control)
     _warn(record)
     return record
+
+
+def fit_stage(stage: Stage, control: Control) -> LmmRecord:
+    """The fit of what is already prepared, without its warnings."""
+    optimum, solution, workspace = _minimised(stage, bool(stage.spec.reml), control)
+    return _record(stage, control, optimum, solution, workspace)
 
 
 def problem(record: LmmRecord) -> Problem:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .products import CrossProducts, GroupColumns
     from .table import Table
 
-__all__ = ["Stage", "checked", "prepare"]
+__all__ = ["Stage", "checked", "of_rows", "prepare"]
 
 _CONTROL = Control()
 # Four dense matrices of this order take 13 GB, and an evaluation minutes.
@@ -78,8 +78,6 @@ def prepare(
     built = design.build(
         mf, table, weights=weights, offset=offset, contrasts=contrasts, missing=missing
     )
-    rows = built.rows
-    _check_terms(rows)
     spec = design.Spec(
         formula=mf.text,
         kind="lmer",
@@ -89,6 +87,15 @@ def prepare(
         contrasts=contrasts,
         missing=missing,
     )
+    found = of_rows(built.rows, spec=spec, schema=built.schema, table=table)
+    if found.aliases:
+        qr.warn_dropped(found.names, found.aliases)
+    return found
+
+
+def of_rows(rows: Rows, *, spec: Spec, schema: Schema, table: Table | None) -> Stage:
+    """Rows that are already there to cross-products and a layout; drops columns silently."""
+    _check_terms(rows)
     groups = products.random_columns(rows)
     kept = tuple(range(len(rows.fixed)))
     native_rows = products.row_set(rows, kept, groups)
@@ -105,7 +112,6 @@ def prepare(
             )
         aliases = found.aliases
         if aliases:
-            qr.warn_dropped(names, aliases)
             kept = tuple([int(i) for i in found.kept])
             native_rows = products.row_set(rows, kept, groups)
             native = products.first_pass(rows, kept, groups, native_rows)
@@ -116,7 +122,7 @@ def prepare(
     layout = covariance.layout([t.spec for t in rows.terms])
     return Stage(
         spec,
-        built.schema,
+        schema,
         rows,
         table,
         a,
