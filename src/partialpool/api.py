@@ -285,11 +285,7 @@ def compare(first: Any, second: Any, **options: Any) -> Comparison:
     """
     from . import comparing
 
-    if isinstance(first, str):
-        return comparing.compare_formula(first, second, **options)
-    if options:
-        raise TypeError(f"compare(lm, lmer) takes no options; found {', '.join(options)}.")
-    return comparing.compare(_record_of(first, "compare"), _record_of(second, "compare"))
+    return comparing.compare(first, second, **options)
 
 
 def components(model: LinearModel | LinearMixedModel, rows: Any) -> pd.DataFrame:

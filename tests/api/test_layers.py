@@ -22,9 +22,10 @@ LAYERS: dict[int, str] = {
     5: "pls optimize",
     7: "ols stage lmm halfway",
     8: "predict simulate diagnostics effects estimates coefficients frames options varcorr "
-    "inference quality robust influence check comparing addition "
-    "compare_path compare_decomposition compare_words",
-    9: "report plot",
+    "inference quality clusters robust influence check addition compare_rows compare_pair "
+    "compare_groups compare_limit compare_path compare_decomposition compare_contextual "
+    "compare_precision compare_words",
+    9: "report plot comparing",
     10: "_inference _model models api cli interop",
     11: "__init__ __main__",
 }

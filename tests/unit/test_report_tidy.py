@@ -132,14 +132,17 @@ def test_glance_has_one_row_of_the_models_own_numbers(plain: Any, mixed: Any) ->
     row = plain.glance()
     assert list(row.columns) == [
         *("nobs", "sigma", "llf", "aic", "bic", "deviance", "df_resid"),
-        *("rsquared", "rsquared_adj", "fvalue", "f_pvalue"),
+        *("rsquared", "rsquared_adj", "fvalue", "f_pvalue", "aicc", "rmse"),
     ]
     assert len(row) == 1
-    for name in row.columns:
+    for name in row.columns[:-2]:
         assert row[name][0] == getattr(plain, name)
+    k, n = 3, plain.nobs
+    assert row["aicc"][0] == pytest.approx(plain.aic + 2 * k * (k + 1) / (n - k - 1), rel=1e-14)
+    assert row["rmse"][0] == pytest.approx(np.sqrt(np.mean(plain.resid() ** 2)), rel=1e-14)
     row = mixed.glance()
     names = ["nobs", "sigma", "llf", "aic", "bic", "reml_criterion", "df_resid"]
-    assert list(row.columns) == names
+    assert list(row.columns) == [*names, "aicc", "rmse"]
     assert all(row[name][0] == getattr(mixed, name) for name in names)
     assert "deviance" in mixed.update(reml=False).glance().columns
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import diagnostics, estimates, predict, varcorr
+from .. import diagnostics, estimates, predict, quality, varcorr
 from .._errors import SpecificationError, UnavailableError, one_of
 from ..ols import OlsRecord
 from . import quantities, tables
@@ -99,9 +99,12 @@ def glance(record: Record) -> Any:
     -------
     data frame
         Columns ``nobs, sigma, llf, aic, bic``, then ``deviance`` (or ``reml_criterion`` under
-        REML), ``df_resid``; ``lm`` adds ``rsquared, rsquared_adj, fvalue, f_pvalue``.
+        REML), ``df_resid``; ``lm`` adds ``rsquared, rsquared_adj, fvalue, f_pvalue``; then ``aicc``
+        (Hurvich & Tsai's) and ``rmse``, of the conditional residuals.
     """
-    return _frame(record, {k: [v] for k, v in quantities.criteria(record).items()})
+    row = quantities.criteria(record)
+    row |= {"aicc": quality.aicc(record), "rmse": quality.rmse(record)}
+    return _frame(record, {k: [v] for k, v in row.items()})
 
 
 def _check_effects(record: Record, effects: str | Sequence[str]) -> tuple[str, ...]:
