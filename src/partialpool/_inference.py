@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .interop.maketables import Tabled
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Inference"]
 
 
-class Inference:
+class Inference(Tabled):
     """The part of a model that needs more than its estimates."""
 
     __slots__ = ()
