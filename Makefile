@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCAL := --no-build-isolation .
 PYTEST := $(BIN)/python -m pytest -m "not slow" -p no:cacheprovider
 
-.PHONY: all demo test lint types docs bench wheel sanitize dev clean
+.PHONY: all demo test calibrate interop lint types docs bench wheel sanitize dev clean
 
 all: $(STAMPS)/package
 
@@ -60,6 +60,17 @@ demo: $(STAMPS)/package
 # Tests, executed docs and the examples of the docstrings, against the installed package.
 test: $(STAMPS)/package $(STAMPS)/test
 	@$(PYTEST) tests
+
+# Simulations: do tests reject and intervals cover as often as they say?
+calibrate: $(STAMPS)/package $(STAMPS)/test
+	@$(BIN)/python -m pytest -m slow -p no:cacheprovider tests
+
+# The bridges to other packages, in an environment with releases that run together.
+interop: wheel
+	@rm -rf build/interop && $(BIN)/python -m venv build/interop
+	@build/interop/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/*.whl
+	@build/interop/bin/python -m pip install --quiet --disable-pip-version-check --group interop
+	@build/interop/bin/python -m pytest -p no:cacheprovider -W default tests/unit/test_interop.py
 
 lint: $(STAMPS)/lint
 	@$(BIN)/ruff check .

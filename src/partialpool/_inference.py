@@ -296,13 +296,15 @@ class Inference(Tabled):
 
         return check.check(self._record)
 
-    def influence(self, group: str | None = None) -> Influence:
+    def influence(self, group: Any = None, *, progress: bool = True) -> Influence:
         """What changes when a row, or a level of a group, is left out: exact refits.
 
         Parameters
         ----------
-        group : str, optional
-            A grouping factor; default: row by row.
+        group : str or (n,) array, optional
+            A grouping factor, a column of the data, or a value a row; default: row by row.
+        progress : bool
+            A bar on standard error where the refits take long.
 
         Returns
         -------
@@ -310,7 +312,7 @@ class Inference(Tabled):
         """
         from . import influence
 
-        return influence.influence(self._record, group)
+        return influence.influence(self._record, group, progress=progress)
 
     # -- pictures ---------------------------------------------------------------------------------
 
