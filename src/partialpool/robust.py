@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .clusters import Clusters
     from .design import Rows
 
-__all__ = ["ClusterRobust", "cr2", "cr2_df", "sums_of_ols"]
+__all__ = ["ClusterRobust", "cr2", "cr2_df", "cross_products", "sums_of_ols"]
 
 ABSORBED = 1e-10
 """1 - h below this is rounding: the cluster alone determines that combination of coefficients."""
@@ -187,7 +187,7 @@ def _shares(
     for first in range(0, len(starts) - 1, _CLUSTERS):
         bounds = starts[first : first + _CLUSTERS + 1]
         mixed = _mixed_weights(rows, bounds)
-        G, q = _cross_products(columns, rows, record.root, e, bounds)
+        G, q = cross_products(columns, rows, record.root, e, bounds)
         values, vectors = np.linalg.eigh(G)
         left = 1 - values
         f = np.where(left > ABSORBED, 1 / np.sqrt(np.maximum(left, ABSORBED)), 0.0)
@@ -213,7 +213,7 @@ def _mixed_weights(rows: Rows, bounds: npt.NDArray[np.intp]) -> npt.NDArray[np.b
     return np.asarray(low != high)
 
 
-def _cross_products(
+def cross_products(
     columns: list[Any],
     rows: Rows,
     root: FloatArray,
