@@ -1,0 +1,113 @@
+"""Tables of estimates with the notes that they cannot be read without, as text and as HTML."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+__all__ = ["Column", "few", "html", "text"]
+
+_LINE = 88  # letters of a wrapped note
+
+
+class Column(NamedTuple):
+    """A column of a printed table.
+
+    Attributes
+    ----------
+    name : str
+    values : sequence
+    kind : "text", "value", "df", "t" or "p"
+        Columns of values share their decimals.
+    """
+
+    name: str
+    values: Sequence[Any]
+    kind: str
+
+
+def text(title: str, columns: Sequence[Column], notes: Sequence[str]) -> str:
+    """The table under its title, the notes below; no trailing newline."""
+    shown = [[column.name, *cells] for column, cells in zip(columns, _cells(columns), strict=True)]
+    wide = [max(map(len, cells)) for cells in shown]
+    lines = [title]
+    for row in zip(*shown, strict=True):
+        padded = [
+            cell.ljust(w) if column.kind == "text" else cell.rjust(w)
+            for cell, w, column in zip(row, wide, columns, strict=True)
+        ]
+        lines.append(" ".join(padded).rstrip())
+    lines.append("")
+    for note in notes:
+        lines += textwrap.wrap(_flat(note), _LINE, break_long_words=False)
+    return "\n".join(lines).rstrip()
+
+
+def html(title: str, columns: Sequence[Column], notes: Sequence[str]) -> str:
+    """The same as an HTML fragment, all text escaped."""
+    cells = _cells(columns)
+    head = "".join(f'<th scope="col"{_style(c)}>{escape(_flat(c.name))}</th>' for c in columns)
+    rows = "\n".join(
+        "<tr>"
+        + "".join(
+            f"<td{_style(c)}>{escape(cell)}</td>" for c, cell in zip(columns, row, strict=True)
+        )
+        + "</tr>"
+        for row in zip(*cells, strict=True)
+    )
+    tail = "\n".join(f"<p>{escape(_flat(note))}</p>" for note in notes)
+    return (
+        f'<section class="pp-estimates">\n<table><caption>{escape(_flat(title))}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n{tail}\n</section>"
+    )
+
+
+def few(notes: Sequence[str], most: int = 6) -> list[str]:
+    """The first notes, and how many more there are."""
+    more = len(notes) - most
+    return [*notes[:most], *([f"... and {more} more such rows."] if more > 0 else [])]
+
+
+def _style(column: Column) -> str:
+    side = "left" if column.kind == "text" else "right"
+    return f' style="text-align:{side}"'
+
+
+def _cells(columns: Sequence[Column]) -> list[list[str]]:
+    errors = [v for c in columns if c.kind == "value" and "error" in c.name for v in c.values]
+    decimals = _decimals(errors)
+    return [[_cell(v, column.kind, decimals) for v in column.values] for column in columns]
+
+
+def _cell(value: Any, kind: str, decimals: int) -> str:
+    if kind == "text":
+        return f"{value:.6g}" if isinstance(value, float) else _flat(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if kind == "df":
+        return f"{value:.1f}"
+    if kind == "t":
+        return f"{value:.3f}"
+    if kind == "p":
+        return (
+            f"{value:.4f}" if value >= 1e-4 else "<2.2e-16" if value < 2.2e-16 else f"{value:.2e}"
+        )
+    return f"{value:.{decimals}f}" if abs(value) < 1e9 else f"{value:.6e}"
+
+
+def _decimals(errors: Sequence[float]) -> int:
+    """Decimals that show three digits of the smallest standard error."""
+    sizes = [v for v in errors if v > 0 and math.isfinite(v)]
+    return min(10, max(0, 2 - math.floor(math.log10(min(sizes))))) if sizes else 4
+
+
+def _flat(value: object) -> str:
+    """One line of text: characters that would break it are written out."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value)
+    )
