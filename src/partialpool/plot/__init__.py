@@ -1,0 +1,1 @@
+"""Pictures of fits and of comparisons, drawn by matplotlib (the extra ``plot``)."""

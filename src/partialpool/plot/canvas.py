@@ -1,0 +1,388 @@
+"""Where pictures are drawn and how they look: axes, headlines, labels, colours.
+
+A picture without `ax` is a pyplot figure, so that notebooks show it and ``plt.show()`` and
+``plt.savefig`` find it, as with pandas and seaborn. With `ax` given pyplot is not imported and
+nothing outside those Axes is touched. Colours always go with a line style, a marker or a name:
+the pictures must read in grey.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._errors import SpecificationError, UnavailableError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "ACCENT",
+    "COLOURS",
+    "FAINT",
+    "MARKERS",
+    "MIDDLE",
+    "SECOND",
+    "WIDTH",
+    "axes",
+    "clean",
+    "clipped",
+    "factor_ticks",
+    "grid",
+    "headline",
+    "inches",
+    "ink",
+    "labels",
+    "name",
+    "numbers",
+    "overall",
+    "plain",
+    "require",
+    "several",
+    "small",
+    "spread",
+    "thousands",
+]
+
+WIDTH = 6.0  # inches: 600 pixels at matplotlib's 100 dots an inch, the narrowest that must read
+
+MIDDLE = "#757575"  # 4.6 to 1 on white and on black
+FAINT = "#c4c4c4"
+ACCENT = "#0072b2"  # of Okabe and Ito's palette: told apart by most colour-blind readers
+SECOND = "#d55e00"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#7f3c8d", "#56b4e9", "#b8860b", "#cc79a7", "#757575")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+_HEADLINE = 1.08  # of the base font size
+_NOTE = 0.86
+_GLYPH = 0.53  # mean width of a letter of DejaVu Sans, in font sizes: measured on our headlines
+
+
+def require() -> None:
+    """Check that matplotlib is there.
+
+    Raises
+    ------
+    UnavailableError
+        If it is not.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise UnavailableError(
+            "Pictures are drawn by matplotlib, which is not installed: "
+            "pip install partialpool[plot]"
+        ) from None
+
+
+def axes(ax: Any, *, height: float = 4.0) -> Axes:
+    """The Axes to draw in: the user's, or those of a new pyplot figure `height` inches high.
+
+    Raises
+    ------
+    SpecificationError
+        If `ax` is something else, such as a Figure.
+    """
+    found: Axes = several(ax, 1, lambda: grid([1], [height])[1])[0]
+    return found
+
+
+def several(ax: Any, count: int, make: Callable[[], list[Axes]]) -> list[Axes]:
+    """`count` Axes: the user's in their order, or those that `make` returns.
+
+    Raises
+    ------
+    SpecificationError
+        If `ax` are not that many Axes.
+    """
+    require()
+    if ax is None:
+        return make()
+    from matplotlib.axes import Axes
+
+    given = list(np.ravel(np.asarray(ax, dtype=object)))
+    wrong = next((type(a).__name__ for a in given if not isinstance(a, Axes)), None)
+    if wrong is not None:
+        raise SpecificationError(
+            f"ax must be matplotlib Axes, not {wrong}: such as the second of plt.subplots()."
+        )
+    if len(given) != count:
+        raise SpecificationError(
+            f"ax holds {len(given)} Axes; this picture has {count} panel{'s'[: count > 1]}. "
+            f"Give plt.subplots(ncols={count})[1], or leave ax out."
+        )
+    return given
+
+
+def grid(
+    counts: Sequence[int], heights: Sequence[float], *, share: bool = False, width: float = WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """A new pyplot figure with rows of panels.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Panels of each row.
+    heights : sequence of float
+        Height of each row in inches.
+    share : bool
+        Panels of a row share the vertical axis.
+
+    Returns
+    -------
+    figure
+    list of Axes
+        Row after row.
+    """
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(width, float(sum(heights))), layout="constrained")
+    layout = figure.add_gridspec(len(counts), 1, height_ratios=list(heights))
+    out: list[Axes] = []
+    for row, count in enumerate(counts):
+        cells = layout[row].subgridspec(1, count)
+        first: Axes | None = None
+        for column in range(count):
+            panel = figure.add_subplot(cells[column], sharey=first if share else None)
+            first = first or panel
+            out.append(panel)
+    return figure, out
+
+
+def clean(ax: Axes) -> None:
+    """Only the two axes that are read, with numbers that are whole in themselves.
+
+    matplotlib would write large numbers as a difference from an offset, which is easily missed and
+    stands where the notes are.
+    """
+    from matplotlib import ticker
+
+    ax.spines[["top", "right"]].set_visible(False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(ticker.FuncFormatter(numbers))
+
+
+def numbers(value: float, place: object = None) -> str:
+    """A tick's label."""
+    del place
+    return f"{value:.12g}".replace("-", "\N{MINUS SIGN}")
+
+
+def ink() -> str:
+    """Colour of what matters most: that of the user's text, light in dark styles."""
+    import matplotlib
+
+    return str(matplotlib.rcParams["text.color"])
+
+
+def name(
+    ax: Axes,
+    text: str,
+    at: tuple[float, float],
+    shift: tuple[float, float],
+    *,
+    kind: str,
+    color: str = MIDDLE,
+) -> None:
+    """A name beside a point, legible over what lies below it.
+
+    Parameters
+    ----------
+    ax : Axes
+    text : str
+    at : (x, y) in data
+    shift : (x, y) in points
+        To the right if the first is positive, else to the left.
+    kind : str
+        What is named, for those who look for the artist by its gid.
+    color : str
+    """
+    from matplotlib import patheffects
+
+    ax.annotate(
+        text,
+        at,
+        shift,
+        textcoords="offset points",
+        ha="left" if shift[0] > 0 else "right",
+        va="center",
+        fontsize=small(),
+        color=color,
+        annotation_clip=False,
+        zorder=6,
+        gid=kind,
+        path_effects=[patheffects.withStroke(linewidth=2.5, foreground=ax.get_facecolor())],
+    )
+
+
+def headline(ax: Axes, text: str, notes: Iterable[str] = (), *, lines: int = 3) -> None:
+    """The title, in words that say what to look for, and below it what is drawn, in small type.
+
+    Parameters
+    ----------
+    ax : Axes
+    text : str
+    notes : iterable of str
+        Sentences; empty ones are left out.
+    lines : int
+        At most so many lines of title; on one, what is too long loses its middle.
+    """
+    _thin_ticks(ax)
+    size = _base_size()
+    below = textwrap.wrap(" · ".join(n for n in notes if n), _letters(ax, _NOTE * size))
+    pad = 6.0 + 1.25 * _NOTE * size * len(below)
+    wide = _letters(ax, _HEADLINE * size)
+    title = (
+        clipped(text, int(0.85 * wide))
+        if lines == 1
+        else "\n".join(textwrap.wrap(text, wide)[:lines])
+    )
+    ax.set_title(title, loc="left", fontsize=_HEADLINE * size, pad=pad, color=ink())
+    if below:
+        ax.annotate(
+            "\n".join(below),
+            (0, 1),
+            (0, 5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=_NOTE * size,
+            color=MIDDLE,
+            ha="left",
+            va="bottom",
+            linespacing=1.2,
+            annotation_clip=False,
+            gid="notes",
+        )
+
+
+def _thin_ticks(ax: Axes) -> None:
+    """Fewer numbers on the horizontal axis where they are so long that they would touch."""
+    from matplotlib import ticker
+
+    if not isinstance(ax.xaxis.get_major_locator(), ticker.MaxNLocator):
+        return
+    letters = max((len(numbers(float(v))) for v in ax.get_xticks()), default=0)
+    room = inches(ax)[0] * 72 / (_GLYPH * 1.15 * _base_size() * (letters + 2))
+    if len(ax.get_xticks()) > room:
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(max(int(room) - 1, 2), steps=[1, 2, 5, 10]))
+
+
+def overall(figure: Any, text: str, notes: Iterable[str] = ()) -> None:
+    """The same for a figure of several panels."""
+    size = _base_size()
+    inches = float(figure.get_size_inches()[0])
+    wide = [int(inches * 72 * 0.97 / (_GLYPH * s * size)) for s in (_HEADLINE, _NOTE)]
+    lines = textwrap.wrap(" · ".join(n for n in notes if n), wide[1])
+    title = "\n".join([*textwrap.wrap(text, wide[0])])
+    figure.suptitle(title, x=0.015, ha="left", fontsize=_HEADLINE * size, color=ink())
+    if lines:
+        figure.supxlabel(
+            "\n".join(lines), x=0.015, ha="left", fontsize=_NOTE * size, color=MIDDLE, gid="notes"
+        )
+
+
+def small() -> float:
+    """Size of small type in points."""
+    return _NOTE * _base_size()
+
+
+def plain(text: object, most: int = 10_000) -> str:
+    """The user's text as it is: on one line, no mathematics in it, at most `most` characters."""
+    flat = "".join(c if c.isprintable() else " " for c in str(text))
+    return clipped(flat, most).replace("$", r"\$")
+
+
+def clipped(text: str, most: int) -> str:
+    """A text of at most `most` characters, its middle left out if it is longer.
+
+    Names of levels often begin alike, so that their ends tell them apart.
+    """
+    if len(text) <= most:
+        return text
+    tail = (most - 1) * 2 // 5
+    return f"{text[: most - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
+
+
+def thousands(count: int) -> str:
+    """A count with separators."""
+    return f"{count:,}"
+
+
+def labels(names: Iterable[object], most: int) -> list[str]:
+    """Names that fit in `most` characters: what all of them begin or end with goes first."""
+    texts = [plain(name).replace(r"\$", "$") for name in names]
+    if len(texts) > 1 and max(map(len, texts)) > most:
+        head, tail = _shared(texts), _shared([text[::-1] for text in texts])
+        if head + tail >= min(map(len, texts)):
+            tail = 0
+        head, tail = (count if count > 6 else 0 for count in (head, tail))
+        cores = [text[head : len(text) - tail].strip() for text in texts]
+        keep = max(most - max(map(len, cores)) - 2, 0) if head else 0
+        start = texts[0][: min(keep, head)].rstrip() + "…" if head else ""
+        texts = [start + core + ("…" if tail else "") for core in cores]
+    return [plain(text, most) for text in texts]
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Places for labels, each as near as may be to its own height and `gap` from the next.
+
+    Neighbours that are too close are merged and spaced about their mean (pool adjacent violators).
+    """
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    blocks: list[tuple[float, int]] = []  # mean of height - rank * gap, members
+    for rank, i in enumerate(order):
+        mean, size = heights[i] - rank * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            other, count = blocks.pop()
+            mean, size = (other * count + mean * size) / (count + size), count + size
+        blocks.append((mean, size))
+    levels = [mean for mean, size in blocks for _ in range(size)]
+    out = [0.0] * len(heights)
+    for rank, i in enumerate(order):
+        out[i] = levels[rank] + rank * gap
+    return out
+
+
+def _base_size() -> float:
+    import matplotlib
+
+    return float(matplotlib.rcParams["font.size"])
+
+
+def _shared(texts: list[str]) -> int:
+    """How many characters all texts begin with."""
+    least, most = min(texts), max(texts)
+    pairs = zip(least, most, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(least), len(most)))
+
+
+def factor_ticks(ax: Axes, levels: Iterable[object]) -> None:
+    """Levels along the horizontal axis, slanted where they are many or long."""
+    names = labels(levels, 14)
+    step = -(-len(names) // 40)
+    ax.set_xticks(range(0, len(names), step), names[::step])
+    if sum(len(name) + 2 for name in names[::step]) > _letters(ax, _base_size()):
+        ax.tick_params(axis="x", labelrotation=40)
+        for label in ax.get_xticklabels():
+            label.set_horizontalalignment("right")
+            label.set_rotation_mode("anchor")
+
+
+def inches(ax: Axes) -> tuple[float, float]:
+    """Width and height of the Axes, as they will about be when the layout is worked out."""
+    figure: Any = ax.figure
+    place = ax.get_position()
+    # Axes alone have 0.775 of the width before that, and about 0.88 after it.
+    return (
+        0.88 / 0.775 * float(place.width * figure.bbox.width / figure.dpi),
+        float(place.height * figure.bbox.height / figure.dpi),
+    )
+
+
+def _letters(ax: Axes, size: float) -> int:
+    """Letters of `size` points that fit on a line above the Axes."""
+    return max(int(inches(ax)[0] * 72 / (_GLYPH * size)), 16)
