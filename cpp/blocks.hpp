@@ -67,6 +67,17 @@ class BlockEngine {
                          const std::vector<const std::int32_t*>& levels,
                          const std::vector<Vector>& z, const double* x);
 
+    // Z'V^-1 X of every group, a level: k x p, in the transformed coordinates; after a solution.
+    std::vector<Vector> fixed_scores() const;
+    // tr(P V_x P V_y) of every two pairs, V_x = Z S_x Z'; by the engine of ML with V^-1 for P. For
+    // one eliminated group, after an evaluation with order >= kAverage.
+    Vector pair_traces(const std::vector<Pair>& pairs) const {
+        return pair_traces(pairs, reml_ ? p_ : 0);
+    }
+    // v_x'E_Z v_y, E_Z = Z'V^-1 Z and v_x = S_x Z'V^-1 X: p x p blocks of a (pairs p) x (pairs p)
+    // matrix. By the engine of ML, under the same conditions.
+    Vector score_products(const std::vector<Pair>& pairs, const std::vector<Vector>& scores) const;
+
     Index dense_size() const { return m_; }
     std::size_t eliminated() const { return steps_.size(); }
 
@@ -95,6 +106,16 @@ class BlockEngine {
     void scale_inverse(const Lambdas& lambdas, Index px);
     void average(const std::vector<Direction>& directions, Sums& sums);
     void exact_trace(const std::vector<Direction>& directions, Sums& sums);
+    Vector pair_traces(const std::vector<Pair>& pairs, Index px) const;
+    std::vector<Vector> squared_coupling(const std::vector<Pair>& pairs,
+                                         const std::vector<Index>& own, Index px, Vector& N) const;
+    Vector divisible_inverse(const DenseGroup& g, Index mt) const;
+    Vector half_columns(const DenseGroup& g, Index mt) const;
+    Vector complement_columns(const DenseGroup& g, Index mt, const Vector& W) const;
+    Vector difference_block(const DenseGroup& R, const Vector& WR, const DenseGroup& C,
+                            const Vector& WC, Index mt) const;
+    Vector divided_block(const DenseGroup& R, const Vector& inverse_R, const DenseGroup& C,
+                         const Vector& inverse_C, const Vector& F, Index mt) const;
     void apply_lambda(const Lambdas& lambdas, double* x, Index cols, Index ld,
                       bool transpose) const;
     Vector collect(Index group, Vector Eliminated::* field, const Vector& dense) const;
@@ -123,5 +144,9 @@ class BlockEngine {
     Vector stack_;         // dense coupling: rows of L^-1 lambda' B
     Vector beta_, u_dense_, b_dense_, s_dense_;
 };
+
+// X'V^-1 Z S_x Z'V^-1 X of each pair, p x p, from the scores of X.
+Vector fixed_squares(const std::vector<Pair>& pairs, const Layout& layout,
+                     const std::vector<Vector>& scores, Index p);
 
 }  // namespace pp

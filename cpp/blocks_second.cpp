@@ -1,5 +1,5 @@
-// Second-order quantities of the block engine: average information, exact traces, and variances of
-// rows and levels (docs/math.md, M5, M6).
+// Second-order quantities of the block engine: average information, and variances of rows and
+// levels (docs/math.md, M5, M12).
 #include <algorithm>
 #include <cmath>
 
@@ -23,41 +23,6 @@ void working_vector(const Direction& d, const double* lambda, const double* u, c
     const Index k = static_cast<Index>(d.v.size());
     const double f = dot(d.v.data(), s, k), w = u[d.col];
     for (Index i = 0; i < k; ++i) a[i] = d.v[i] * w + lambda[i + d.col * k] * f;
-}
-
-// d Psi / d theta: v lambda_col' + lambda_col v'.
-Vector derivative(const Direction& d, const double* lambda) {
-    const Index k = static_cast<Index>(d.v.size());
-    Vector out(k * k);
-    for (Index b = 0; b < k; ++b)
-        for (Index a = 0; a < k; ++a)
-            out[a + b * k] = d.v[a] * lambda[b + d.col * k] + lambda[a + d.col * k] * d.v[b];
-    return out;
-}
-
-// N[(a,b),(c,d)] += factor x[a,c] y[b,d] for k x l blocks with leading dimensions.
-void add_kronecker(double factor, const double* x, Index ldx, const double* y, Index ldy, Index k,
-                   Index l, Vector& N) {
-    for (Index d = 0; d < l; ++d)
-        for (Index c = 0; c < l; ++c)
-            for (Index b = 0; b < k; ++b) {
-                const double f = factor * y[b + d * ldy];
-                double* out = ptr(N, (b + (c + d * l) * k) * k);
-                for (Index a = 0; a < k; ++a) out[a] += x[a + c * ldx] * f;
-            }
-}
-
-// trace[i, j] += vec(d_i)'N vec(d_j), both ways.
-void add_trace(const std::vector<Index>& rows, const std::vector<Vector>& dr,
-               const std::vector<Index>& cols, const std::vector<Vector>& dc, const Vector& N,
-               Index K, Vector& trace) {
-    for (std::size_t j = 0; j < cols.size(); ++j) {
-        const Index kk = static_cast<Index>(dr[0].size()), ll = static_cast<Index>(dc[j].size());
-        Vector t(kk, 0.0);
-        for (Index c = 0; c < ll; ++c) axpy(dc[j][c], ptr(N, c * kk), t.data(), kk);
-        for (std::size_t i = 0; i < rows.size(); ++i)
-            trace[rows[i] + cols[j] * K] += dot(dr[i].data(), t.data(), kk);
-    }
 }
 
 }  // namespace
@@ -174,96 +139,6 @@ void BlockEngine::average(const std::vector<Direction>& directions, Sums& sums) 
     dense_solve_lower(chol_.data(), ma, m_, V.data(), K, ma);
     for (Index y = 0; y < K; ++y)
         for (Index x = 0; x < K; ++x) AI[x + y * K] -= dot(ptr(V, x * ma), ptr(V, y * ma), ma);
-}
-
-// tr(P V_k P V_l) from the blocks of P (docs/math.md, M6); for one eliminated group.
-void BlockEngine::exact_trace(const std::vector<Direction>& directions, Sums& sums) {
-    const Index K = static_cast<Index>(directions.size()), px = reml_ ? p_ : 0, mt = q_ + px;
-    sums.trace.assign(K * K, 0.0);
-    const Eliminated& E = steps_[0];
-    const Index k = E.k, kk = k * k, n0 = E.levels * k;
-    Vector R;
-    stack_rows(0, px, R);
-    std::vector<std::vector<Index>> own;
-    std::vector<std::vector<Vector>> d;
-    const auto describe = [&](Index group) {
-        own.push_back(parameters(directions, group));
-        d.emplace_back();
-        for (Index i : own.back())
-            d.back().push_back(derivative(directions[i], lambdas_[group].data()));
-    };
-    describe(E.group);
-    for (const DenseGroup& g : dense_) describe(g.group);
-
-    // Within the eliminated group: P_jl = [j = l] D_j - R_j'R_l.
-    Vector N(kk * kk, 0.0), D(kk), beta(kk);
-    for (Index j = 0; j < E.levels; ++j) {
-        multiply<0>(ptr(E.Pi, j * kk), gram(0) + j * kk, D.data(), k, k);
-        for (Index b = 0; b < k; ++b)
-            for (Index a = 0; a < k; ++a)
-                beta[a + b * k] = dot(ptr(R, (j * k + a) * mt), ptr(R, (j * k + b) * mt), mt);
-        add_kronecker(1, D.data(), k, D.data(), k, k, k, N);
-        add_kronecker(-1, D.data(), k, beta.data(), k, k, k, N);
-        add_kronecker(-1, beta.data(), k, D.data(), k, k, k, N);
-    }
-    add_trace(own[0], d[0], own[0], d[0], N, K, sums.trace);
-    std::vector<Vector> gamma;  // sum_j R_j' d R_j
-    for (const Vector& dk : d[0]) {
-        Vector RD(mt * n0, 0.0), g(mt * mt, 0.0);
-        for (Index j = 0; j < E.levels; ++j)
-            for (Index b = 0; b < k; ++b)
-                for (Index a = 0; a < k; ++a)
-                    if (dk[a + b * k] != 0)
-                        axpy(dk[a + b * k], ptr(R, (j * k + a) * mt), ptr(RD, (j * k + b) * mt),
-                             mt);
-        dense_multiply_nt(R.data(), RD.data(), g.data(), mt, mt, n0);
-        gamma.push_back(std::move(g));
-    }
-    for (std::size_t y = 0; y < gamma.size(); ++y)
-        for (std::size_t x = 0; x < gamma.size(); ++x)
-            sums.trace[own[0][x] + own[0][y] * K] += dot(gamma[x].data(), gamma[y].data(), mt * mt);
-    if (q_ == 0) return;
-
-    // Against the dense groups: W = L^-1 Lambda' S~, P_jr = H_jr - R_j'W_r, P_rr = S~_rr - W'W.
-    Vector W(mt * q_);
-    for (Index c = 0; c < q_; ++c) std::copy_n(ptr(schur_, c * m_), mt, ptr(W, c * mt));
-    apply_lambda(lambdas_, W.data(), q_, mt, true);
-    dense_solve_lower(chol_.data(), mt, m_, W.data(), q_, mt);
-    Vector P0(n0 * q_, 0.0), Prr(q_ * q_), H;
-    dense_multiply_tn(R.data(), W.data(), P0.data(), n0, q_, mt);
-    for (double& v : P0) v = -v;
-    for (Index j = 0; j < E.levels; ++j) {
-        const Index nd = E.columns(j);
-        H.resize(k * nd);
-        multiply<0>(ptr(E.Pi, j * kk), coupling(0) + E.at(j, width_), H.data(), k, nd);
-        for (Index c = 0; c < nd; ++c)
-            axpy(1, ptr(H, c * k), ptr(P0, j * k + E.column[E.start[j] + c] * n0), k);
-    }
-    dense_multiply_tn(W.data(), W.data(), Prr.data(), q_, q_, mt);
-    for (Index c = 0; c < q_; ++c)
-        for (Index r = 0; r < q_; ++r) Prr[r + c * q_] = schur_[r + c * m_] - Prr[r + c * q_];
-    const auto add_pair = [&](std::size_t x, Index kx, Index Jx, std::size_t y, Index ky, Index Jy,
-                              const double* block, Index ld) {
-        Vector M(kx * kx * ky * ky, 0.0), one(K * K, 0.0);
-        for (Index l = 0; l < Jy; ++l)
-            for (Index j = 0; j < Jx; ++j) {
-                const double* b = block + j * kx + l * ky * ld;
-                add_kronecker(1, b, ld, b, ld, kx, ky, M);
-            }
-        add_trace(own[x], d[x], own[y], d[y], M, K, one);
-        for (Index c = 0; c < K; ++c)
-            for (Index r = 0; r < K; ++r)
-                sums.trace[r + c * K] += x == y ? one[r + c * K] : one[r + c * K] + one[c + r * K];
-    };
-    for (std::size_t y = 0; y < dense_.size(); ++y) {
-        const DenseGroup& g = dense_[y];
-        add_pair(0, k, E.levels, y + 1, g.k, g.levels, ptr(P0, g.offset * n0), n0);
-        for (std::size_t x = 0; x <= y; ++x) {
-            const DenseGroup& h = dense_[x];
-            add_pair(x + 1, h.k, h.levels, y + 1, g.k, g.levels, ptr(Prr, h.offset + g.offset * q_),
-                     q_);
-        }
-    }
 }
 
 std::vector<Vector> BlockEngine::conditional_covariances() {

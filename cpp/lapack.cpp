@@ -47,18 +47,32 @@ void dense_rank_update(double* c, const double* a, Index n, Index k) {
                   &size);
 }
 
-void dense_solve_lower(const double* l, Index n, Index ld, double* b, Index cols, Index ldb) {
+namespace {
+
+void solve(char transpose, const double* l, Index n, Index ld, double* b, Index cols, Index ldb) {
     if (n == 0 || cols == 0) return;
     if (n <= kSmall || !lapack().trsm) {
-        for (Index c = 0; c < cols; ++c) solve_lower(l, n, ld, b + c * ldb);
+        for (Index c = 0; c < cols; ++c)
+            (transpose == 'T' ? solve_lower_transposed : solve_lower)(l, n, ld, b + c * ldb);
         return;
     }
     char left = 'L', lower = 'L', no = 'N';
     int size = static_cast<int>(n), width = static_cast<int>(cols), leading = static_cast<int>(ld),
         leading_b = static_cast<int>(ldb);
     double one = 1;
-    lapack().trsm(&left, &lower, &no, &no, &size, &width, &one, const_cast<double*>(l), &leading, b,
-                  &leading_b);
+    lapack().trsm(&left, &lower, &transpose, &no, &size, &width, &one, const_cast<double*>(l),
+                  &leading, b, &leading_b);
+}
+
+}  // namespace
+
+void dense_solve_lower(const double* l, Index n, Index ld, double* b, Index cols, Index ldb) {
+    solve('N', l, n, ld, b, cols, ldb);
+}
+
+void dense_solve_lower_transposed(const double* l, Index n, Index ld, double* b, Index cols,
+                                  Index ldb) {
+    solve('T', l, n, ld, b, cols, ldb);
 }
 
 namespace {

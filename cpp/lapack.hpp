@@ -36,6 +36,9 @@ void dense_inverse(const double* l, Index n, Index ld, double* out);
 void dense_rank_update(double* c, const double* a, Index n, Index k);
 // b := l^-1 b, b is n x cols with leading dimension ldb.
 void dense_solve_lower(const double* l, Index n, Index ld, double* b, Index cols, Index ldb);
+// b := l^-T b.
+void dense_solve_lower_transposed(const double* l, Index n, Index ld, double* b, Index cols,
+                                  Index ldb);
 // c := a b' (m x n), a is m x k, b is n x k; and c := a'b, a is k x m, b is k x n.
 void dense_multiply_nt(const double* a, const double* b, double* c, Index m, Index n, Index k);
 void dense_multiply_tn(const double* a, const double* b, double* c, Index m, Index n, Index k);

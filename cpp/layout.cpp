@@ -57,6 +57,29 @@ std::vector<Direction> make_directions(const Layout& layout, const Basis& basis)
     return out;
 }
 
+std::vector<Pair> psi_pairs(const Layout& layout) {
+    std::vector<Pair> out;
+    for (std::size_t i = 0; i < layout.terms.size(); ++i) {
+        const Term& t = layout.terms[i];
+        for (Index c = 0; c < t.k; ++c)
+            for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
+                out.push_back({t.group, t.offset + r, t.offset + c, static_cast<Index>(i)});
+    }
+    return out;
+}
+
+// d Psi / d theta = v lambda_col' + lambda_col v' on the pairs, a column a direction.
+Vector pair_coefficients(const std::vector<Pair>& pairs, const std::vector<Direction>& directions,
+                         const Lambdas& lambdas) {
+    Vector out;
+    for (const Direction& d : directions) {
+        const double* column = ptr(lambdas[d.group], d.col * static_cast<Index>(d.v.size()));
+        for (const Pair& s : pairs)
+            out.push_back(s.group == d.group ? d.v[s.a] * column[s.b] + d.v[s.b] * column[s.a] : 0);
+    }
+    return out;
+}
+
 double objective(const Criterion& c, double logdet_L, double logdet_RX, double rss) {
     const double nu = c.nu();
     double value = logdet_L + nu * (1 + kLog2Pi + std::log(rss / nu)) - c.sum_log_weights;

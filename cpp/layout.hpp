@@ -34,6 +34,11 @@ struct Direction {
     Index term = 0;
 };
 
+// An element of Psi, a >= b: d Psi = e_a e_b' + e_b e_a', or e_a e_a'.
+struct Pair {
+    Index group = 0, a = 0, b = 0, term = 0;
+};
+
 // lambda of every group (k x k, column-major, block diagonal over its terms).
 using Lambdas = std::vector<Vector>;
 
@@ -42,6 +47,11 @@ Lambdas make_lambdas(const Layout& layout, const Basis& basis, const double* the
 // The same into storage that is there already.
 void fill_lambdas(const Layout& layout, const Basis& basis, const double* theta, Lambdas& out);
 std::vector<Direction> make_directions(const Layout& layout, const Basis& basis);
+// The free elements of every term's Psi, in the order of theta.
+std::vector<Pair> psi_pairs(const Layout& layout);
+// d Psi / d theta of each direction (a column) on the pairs.
+Vector pair_coefficients(const std::vector<Pair>& pairs, const std::vector<Direction>& directions,
+                         const Lambdas& lambdas);
 
 // Element (row, col) of a term's theta; row >= col, row == col for a diagonal term.
 inline Index element(const Term& t, Index row, Index col) {

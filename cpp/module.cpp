@@ -368,6 +368,36 @@ nb::tuple refit(PyPlan& self, nb::object rows_object, DoubleIn y, std::vector<do
                           solution);
 }
 
+nb::object derivatives(PyPlan& self, DoubleIn theta) {
+    const Vector x = theta_of(self, theta);
+    Derivatives d;
+    {
+        Alone alone(self);
+        d = self.plan->derivatives(x);
+    }
+    if (!d.ok) return nb::none();
+    const std::size_t K = d.slope.size(), p = static_cast<std::size_t>(self.products->p);
+    return nb::make_tuple(d.scale, to_array(std::move(d.covariance), {K, p, p}),
+                          to_array(std::move(d.slope)), to_array(std::move(d.hessian), {K, K}),
+                          d.term, d.rank);
+}
+
+nb::object kenward_roger(PyPlan& self, DoubleIn theta) {
+    const Vector x = theta_of(self, theta);
+    KenwardRogerParts k;
+    {
+        Alone alone(self);
+        k = self.plan->kenward_roger(x);
+    }
+    if (!k.ok) return nb::none();
+    const std::size_t M = k.psi.size(), p = static_cast<std::size_t>(self.products->p);
+    return nb::make_tuple(k.scale, to_array(std::move(k.basis), {p, p}),
+                          to_array(std::move(k.information_inverse), {p, p}),
+                          to_array(std::move(k.psi)), to_array(std::move(k.B), {M, p, p}),
+                          to_array(std::move(k.Q), {M, p, M, p}), to_array(std::move(k.t1)),
+                          to_array(std::move(k.t2), {M, M}), k.term);
+}
+
 nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include, nb::list levels,
                          nb::list z, MatrixIn x) {
     const Vector at = theta_of(self, theta);
@@ -577,6 +607,13 @@ NB_MODULE(_core, m) {
                  return out;
              })
         .def("row_variances", &row_variances)
+        .def("derivatives", &derivatives)
+        .def("kenward_roger", &kenward_roger)
+        .def("exact_cost",
+             [](PyPlan& self) {
+                 const auto c = self.plan->exact_cost();
+                 return nb::make_tuple(c[0], c[1], c[2]);
+             })
         .def("refit", &refit)
         .def("refit_many",
              [](PyPlan& self, const PyRows& rows, MatrixIn Y, std::vector<double> start,

@@ -87,9 +87,7 @@ void Plan::evaluate_scaled(const Basis& basis, const double* theta, int order, E
     if (patterns_ && order < kExact && order != kSolution) {
         out.status = patterns_->evaluate(lambdas, directions, order, sums_);
     } else if (order == kExact && blocks().eliminated() > 1) {
-        if (!exact_)
-            exact_ = std::make_unique<BlockEngine>(products_, layout_, criterion_.reml, true);
-        out.status = exact_->evaluate(lambdas, directions, order, sums_);
+        out.status = exact_engine().evaluate(lambdas, directions, order, sums_);
     } else {
         out.status = blocks().evaluate(lambdas, directions, order, sums_);
         if (out.status == Status::ok && order >= kSolution)

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <memory>
 
 #include "blocks.hpp"
+#include "inference.hpp"
 #include "newton.hpp"
 #include "patterns.hpp"
 
@@ -50,6 +52,9 @@ class Plan {
     Vector row_variances(const Vector& theta, Index rows, const std::vector<bool>& include,
                          const std::vector<const std::int32_t*>& levels,
                          const std::vector<Vector>& z, const double* x);
+    Derivatives derivatives(const Vector& theta);
+    KenwardRogerParts kenward_roger(const Vector& theta);
+    std::array<double, 3> exact_cost() const;
     // Several responses on the same rows: columns of theta, one a response (see patterns.hpp).
     PatternEngine* patterns() { return patterns_.get(); }
 
@@ -97,6 +102,10 @@ class Plan {
    private:
     bool needs_differences();
     Evaluation difference_hessian(const Vector& theta);
+    Lambdas scaled_factors(const Vector& theta) const;
+    BlockEngine& exact_engine();
+    bool difference_along(const Lambdas& lambdas, const std::vector<Direction>& directions,
+                          Vector& hessian);
     bool few_levels() const;
     void try_other_starts(const NewtonOptions& options, Minimum& best);
     const MomentEquations& moment_equations();

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,6 +132,24 @@ class Problem:
                 np.ascontiguousarray(theta, dtype=np.float64), _ORDERS[order]
             )
         return Evaluation(value, gradient, hessian)
+
+    def derivatives(self, theta: Sequence[float] | FloatArray) -> tuple[Any, ...] | None:
+        """What Satterthwaite's method needs (cpp/inference.hpp); None where nothing factors."""
+        return self._exactly(self.native.derivatives, theta)
+
+    def kenward_roger(self, theta: Sequence[float] | FloatArray) -> tuple[Any, ...] | None:
+        """What Kenward and Roger's needs; the matrices are in transformed columns of X."""
+        return self._exactly(self.native.kenward_roger, theta)
+
+    def _exactly(
+        self,
+        function: Callable[[FloatArray], tuple[Any, ...] | None],
+        theta: Sequence[float] | FloatArray,
+    ) -> tuple[Any, ...] | None:
+        if len(self._groups) > 1:
+            _load_lapack()
+        with self.dense_algebra():
+            return function(np.ascontiguousarray(theta, dtype=np.float64))
 
     def solve(self, theta: Sequence[float] | FloatArray) -> Solution:
         """beta, b, u, sigma and the parts of the objective at theta.

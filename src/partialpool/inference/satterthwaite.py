@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import lmm
+from .._errors import PartialPoolError
 from .._types import FloatArray
 from ..estimates import covariance
 
@@ -29,11 +30,13 @@ class Satterthwaite:
     covariance : (r, r) float64
         Of the kept coefficients.
     gradients : (m + 1, r, r) float64
-        Its derivatives by the m relative covariance parameters and by log sigma^2.
+        Its derivatives by m relative covariance parameters (elements of the factors, in the scaled
+        columns of the optimiser) and by log sigma^2.
     parameter_covariance : (m + 1, m + 1) float64
         Asymptotic covariance of those estimates.
     boundary : tuple of str
-        Terms, as written, some of whose directions the data say nothing about: left out.
+        Terms, as written, with directions that were left out: their covariance is singular, so
+        that it can move within its rank only.
     df_resid : float
         n - r by REML, n by ML: the degrees of freedom of sigma^2 alone.
     """
@@ -73,7 +76,7 @@ def satterthwaite(record: LmmRecord) -> Satterthwaite:
     found = record.workspace.get("satterthwaite")
     if found is None:
         found = record.workspace["satterthwaite"] = _compute(record)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _compute(record: LmmRecord) -> Satterthwaite:
@@ -81,34 +84,30 @@ def _compute(record: LmmRecord) -> Satterthwaite:
     nu = float(record.rows.nobs - (len(record.kept) if record.spec.reml else 0))
     if record.solution.sigma == 0:
         return Satterthwaite(cov, cov[None], np.array([[2 / nu]]), (), nu)
-    unscaled, d, H = _differences(record)
-    gradients = np.concatenate([record.solution.sigma**2 * unscaled, cov[None]])
-    full = np.block([[H + np.outer(d, d) / nu, -d[:, None]], [-d[None], np.array([[nu]])]])
-    return Satterthwaite(cov, gradients, 2 * _inverse(full), (), nu)
+    found = lmm.problem(record).derivatives(record.solution.theta)
+    if found is None:
+        raise PartialPoolError("The model cannot be factored at its optimum.")
+    scale, slopes, d, H, of_term, rank = found
+    gradients = np.concatenate([scale * slopes, cov[None]])
+    information = np.block([[H + np.outer(d, d) / nu, -d[:, None]], [-d[None], np.array([[nu]])]])
+    inverse, flat = _inverse(information)
+    specs = record.layout.specs
+    out = {t for t, spec in enumerate(specs) if rank[t] < len(spec.columns)}
+    out |= {of_term[k] for k in flat if k < len(of_term)}
+    boundary = tuple(specs[t].text for t in sorted(out))
+    return Satterthwaite(cov, gradients, 2 * inverse, boundary, nu)
 
 
-def _inverse(H: FloatArray) -> FloatArray:
-    scale = 1 / np.sqrt(np.where(np.diag(H) > 0, np.diag(H), 1.0))
-    w, V = np.linalg.eigh(H * np.outer(scale, scale))
+def _inverse(H: FloatArray) -> tuple[FloatArray, set[int]]:
+    """Pseudo-inverse after scaling to a unit diagonal, and the elements that directions left out
+    lie along.
+
+    At the boundary the covariance does not depend on them to first order (a rotation of the factor
+    of a singular covariance, for one); the data say nothing about others.
+    """
+    diagonal = np.diag(H)
+    unit = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    w, V = np.linalg.eigh(H * np.outer(unit, unit))
     keep = w > _FLAT * w[-1]
-    half = scale[:, None] * V[:, keep] / np.sqrt(w[keep])
-    return np.asarray(half @ half.T)
-
-
-def _differences(record: LmmRecord) -> tuple[FloatArray, FloatArray, FloatArray]:
-    found, theta = lmm.problem(record), record.solution.theta
-    H = found.evaluate(theta, "exact").hessian
-    assert H is not None
-    C, d = [], []
-    for k in range(len(theta)):
-        h = 1e-3 * max(abs(float(theta[k])), 0.1)
-        slope, rise = np.zeros_like(record.solution.cov_unscaled), 0.0
-        for weight, place in ((1, -2), (-8, -1), (8, 1), (-1, 2)):
-            at = np.array(theta)
-            at[k] += place * h
-            solved = found.solve(at)
-            slope += weight / (12 * h) * solved.cov_unscaled
-            rise += weight / (12 * h) * solved.pwrss
-        C.append(slope)
-        d.append(rise / record.solution.sigma**2)
-    return np.array(C), np.array(d), H
+    half = unit[:, None] * V[:, keep] / np.sqrt(w[keep])
+    return half @ half.T, {int(np.abs(v).argmax()) for v in V[:, ~keep].T}
