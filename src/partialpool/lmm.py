@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, design, optimize, products, qr
-from ._errors import (
-    ConvergenceError,
-    ConvergenceWarning,
-    DataError,
-    SingularFitWarning,
-    warn,
-)
+from . import _core, design, optimize, products, qr, verdict
+from ._errors import ConvergenceError, DataError
 from ._types import FloatArray
 from .control import Control
 from .covariance import Layout
@@ -42,7 +36,6 @@ __all__ = [
     "refitted",
 ]
 
-_DIGITS = 1e-10  # calibrated on balanced groups: sigma has six digits there, and one fewer a decade
 _EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
 
 
@@ -128,7 +121,7 @@ def fit(
     control = checked(reml, control)
     stage = prepare(formula, data, reml, weights, offset, contrasts, missing)
     record = fit_stage(stage, control)
-    _warn(record)
+    verdict.warn_of(record)
     return record
 
 
@@ -173,7 +166,7 @@ def refit(record: LmmRecord, y: Any) -> LmmRecord:
         If `y` has another length or a value that is not finite.
     """
     fitted = refitted(record, y)
-    _warn(fitted)
+    verdict.warn_of(fitted)
     return fitted
 
 
@@ -269,7 +262,7 @@ def refit_ml(record: LmmRecord) -> LmmRecord:
         _require_optimum(optimum, record.rows)
         changes["solution"] = found.solve(optimum.theta)
     fitted = _changed(record, changes)
-    _warn(fitted)
+    verdict.warn_of(fitted)
     return fitted
 
 
@@ -389,41 +382,3 @@ def _native_rows(record: LmmRecord) -> tuple[list[products.GroupColumns], Any]:
             products.row_set(record.rows, kept, groups),
         )
     return found
-
-
-def _warn(record: LmmRecord) -> None:
-    optimum = record.optimum
-    if not optimum.converged:
-        warn(
-            f"The fit of {record.spec.formula!r} is not at a certified optimum: {optimum.message} "
-            f"(evaluations {optimum.evaluations}, decrement {optimum.decrement:.2g}, gradient norm "
-            f"{optimum.gradient_norm:.2g}). Look at fit.optimum.log; raise "
-            "Control(max_evaluations=...) or rescale the columns of the random part.",
-            ConvergenceWarning,
-        )
-    if record.solution.sigma == 0:
-        warn(
-            f"{record.optimum.message[0].upper()}{record.optimum.message[1:]}. Is the response "
-            "constant, or computed from the predictors?",
-            SingularFitWarning,
-        )
-        return
-    left = record.solution.pwrss / record.products.native.rss0
-    if left < _DIGITS:
-        warn(
-            f"The residual sum of squares is {left:.0e} of the response's, so that cross-products "
-            "in double precision leave few digits of theta and sigma. The response nearly repeats "
-            "within levels: fit level means, or take these two as rough.",
-            ConvergenceWarning,
-        )
-    # By rank, which does not depend on units; `is_singular` is lme4's rule on theta.
-    specs = record.layout.specs
-    singular = [s.text for s, r in zip(specs, optimum.rank, strict=True) if r < len(s.columns)]
-    if singular:
-        right = "The estimates are right; the data say no more about that direction. "
-        warn(
-            f"Singular fit: in {', '.join(singular)} a variance is zero or a correlation is plus "
-            f"or minus one. {right if optimum.converged else ''}"
-            "See fit.varcorr; a simpler term gives the same fit.",
-            SingularFitWarning,
-        )

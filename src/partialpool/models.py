@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import coefficients as tests
 from . import diagnostics, effects, estimates, frames, lmm, ols, options, varcorr
-from ._errors import one_of
+from ._errors import SpecificationError, one_of
 from ._model import Model
 
 if TYPE_CHECKING:
@@ -62,6 +62,12 @@ class LinearModel(Model):
             For another kind, for HC3 where a row has a leverage of one, and for CR2 without
             `groups`.
         """
+        one_of("kind", kind, ("classical", "HC3", "CR2"))
+        if (groups is None) != (kind != "CR2"):
+            raise SpecificationError(
+                f"cov_params(kind={kind!r}): `groups` goes with kind='CR2', and only with it; give "
+                "a column of the data or a value a row."
+            )
         if kind == "CR2":
             from . import robust
 

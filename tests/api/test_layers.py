@@ -20,9 +20,9 @@ LAYERS: dict[int, str] = {
     3: "design schema reader grouping newdata datasets",
     4: "products qr",
     5: "pls optimize",
-    7: "ols stage lmm halfway",
+    7: "ols stage lmm halfway verdict",
     8: "predict simulate diagnostics effects estimates coefficients frames options varcorr "
-    "inference quality clusters robust influence check addition compare_rows compare_pair "
+    "inference quality clusters robust robust_mixed influence deletion check addition compare_rows compare_pair "
     "compare_groups compare_limit compare_path compare_decomposition compare_contextual "
     "compare_precision compare_words",
     9: "report plot comparing",

@@ -74,8 +74,11 @@ def test_hc3_is_the_sandwich_with_deleted_residuals() -> None:
     U = X * (w * fit.resid().to_numpy() / (1 - h))[:, None]
     np.testing.assert_allclose(fit.cov_params("HC3"), bread @ U.T @ U @ bread, rtol=1e-10)
     np.testing.assert_allclose(fit.cov_params(kind="classical"), bread * fit.scale, rtol=1e-10)
-    with pytest.raises(pp.SpecificationError, match="'CR2'.*'classical' or 'HC3'"):
-        fit.cov_params("CR2")
+    with pytest.raises(pp.SpecificationError, match="'HC1'.*'classical', 'HC3' or 'CR2'"):
+        fit.cov_params("HC1")
+    for call in ({"kind": "CR2"}, {"groups": "g"}):
+        with pytest.raises(pp.SpecificationError, match="`groups` goes with kind='CR2'"):
+            fit.cov_params(**call)
 
 
 def test_a_row_with_a_coefficient_of_its_own() -> None:
