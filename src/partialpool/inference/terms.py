@@ -53,7 +53,7 @@ def anova(record: Record, *, type: int | str = 3, ddf: str = "satterthwaite") ->
     DataFrame
         ``sum_sq, mean_sq, num_df, den_df, F, p_value``, a row a term; `lm` has the row
         ``Residuals`` below. A term without a degree of freedom of its own, because others repeat
-        it, has NaN. Mixed models: ``mean_sq`` is F sigma^2.
+        it, has no F. Mixed models: ``mean_sq`` is F sigma^2.
 
     Raises
     ------
@@ -118,9 +118,9 @@ def check_type(type: object) -> int:
 
 
 def f_row(record: Record, L: FloatArray, ddf: str) -> FRow:
-    """The F test of L beta = 0 as a row; L without rows gives NaN."""
+    """The F test of L beta = 0 as a row; L without rows has no mean square and no F."""
     if not len(L):
-        return FRow(math.nan, math.nan, 0, math.nan, math.nan, math.nan)
+        return FRow(0.0, math.nan, 0, math.nan, math.nan, math.nan)
     if isinstance(record, OlsRecord):
         return _exact_row(record, L)
     scale = estimates.sigma(record) ** 2
