@@ -192,6 +192,14 @@ def run(
         _close(results)
         if not done:
             raise
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if "pickle" not in str(error):
+            raise
+        why = str(error.__cause__ or error).strip('\n" ').splitlines()[-1]
+        raise SpecificationError(
+            f"The statistic cannot be sent to worker processes ({why}). Use backend='threading' or "
+            "n_jobs=1."
+        ) from error
     return values[:done], tuple(f for f in failures if f.replicate < done)
 
 
@@ -210,20 +218,29 @@ def _parallel(
     packed = np.frombuffer(pickle.dumps(work, protocol=5), dtype=np.uint8)
     key = (id(work), time.monotonic_ns())
     job = joblib.delayed(_in_worker)
-    calls = (job(packed, key, statistic, task) for task in tasks)
+    calls = [job(packed, key, statistic, task) for task in tasks]
+    # As a configuration: joblib 1.6 cannot make its dask backend from an argument of Parallel.
+    named = {} if workers.backend is None else {"backend": workers.backend}
     try:
-        pool = joblib.Parallel(
-            n_jobs=workers.n_jobs, backend=workers.backend, return_as="generator"
-        )
-        results = pool(calls)
+        with joblib.parallel_config(**named):
+            try:
+                pool = joblib.Parallel(n_jobs=workers.n_jobs, return_as="generator")
+            except ValueError as error:
+                if "return_as" not in str(error):
+                    raise
+                return _in_waves(joblib.Parallel(n_jobs=workers.n_jobs), calls)
     except ValueError as error:
-        if "return_as" not in str(error) and "generator" not in str(error):
-            raise SpecificationError(
-                f"bootstrap(n_jobs={workers.n_jobs!r}, backend={workers.backend!r}): {error}"
-            ) from None
-        pool = joblib.Parallel(n_jobs=workers.n_jobs, backend=workers.backend)
-        results = iter(pool(calls))
-    return results  # type: ignore[no-any-return]
+        raise SpecificationError(
+            f"bootstrap(n_jobs={workers.n_jobs!r}, backend={workers.backend!r}): {error}"
+        ) from None
+    return pool(calls)  # type: ignore[no-any-return]
+
+
+def _in_waves(pool: Any, calls: list[Any]) -> Iterator[Any]:
+    """For backends that return everything at once: a few tasks a worker at a time."""
+    size = 8 * pool.n_jobs if pool.n_jobs > 0 else 64
+    for start in range(0, len(calls), size):
+        yield from pool(calls[start : start + size])
 
 
 _held = threading.local()

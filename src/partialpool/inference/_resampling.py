@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import clusters as clustering
-from .. import ols, optimize, products, qr
-from .._errors import ConvergenceError, SpecificationError
+from .. import lmm, ols, stage
+from .._errors import SpecificationError
 from .._types import IntArray
 from ..ols import OlsRecord
-from ..pls import Problem
 
 if TYPE_CHECKING:
     from ..design import Rows, Schema
@@ -198,35 +197,11 @@ def _require_columns(record: Record, kept: npt.NDArray[np.int64]) -> None:
 
 
 def _fitted(record: LmmRecord, rows: Rows) -> LmmRecord:
-    """The model on other rows, from the start, as a new fit."""
-    kept = tuple(record.kept.tolist())
-    if len(kept) >= rows.nobs:
-        raise SpecificationError("the rows drawn are no more than the coefficients")
-    groups = products.random_columns(rows)
-    native_rows = products.row_set(rows, kept, groups)
-    native = products.first_pass(rows, kept, groups, native_rows)
-    if products.is_ill_conditioned(native):
-        _require_columns(record, qr.factor(rows).kept)
-        native = products.second_pass(rows, kept, groups, native_rows, native)
-    found = Problem(
-        products.CrossProducts(native, kept),
-        record.layout,
-        reml=bool(record.spec.reml),
-        groups=groups,
-        threads=record.control.threads,
-    )
-    optimum = optimize.minimize(found, record.control)
-    if optimum.message == optimize.UNBOUNDED or not optimum.rank:
-        raise ConvergenceError(optimum.message)
-    return replace(
-        record,
-        rows=rows,
-        schema=_schema(record.schema, rows),
-        products=found.products,
-        optimum=optimum,
-        solution=found.solve(optimum.theta),
-        workspace={"rows": (groups, native_rows), "problem": found},
-    )
+    """The model on other rows, as a new fit."""
+    schema = _schema(record.schema, rows)
+    prepared = stage.of_rows(rows, spec=record.spec, schema=schema, table=record.table)
+    _require_columns(record, prepared.kept)
+    return lmm.fit_stage(prepared, record.control)
 
 
 def _schema(schema: Schema, rows: Rows) -> Schema:
