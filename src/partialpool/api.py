@@ -211,6 +211,7 @@ def anova(
     seed: Any = None,
     n_jobs: int = 1,
     progress: bool = True,
+    refit: bool = True,
 ) -> pd.DataFrame:
     """Compare two or more models of the same rows by likelihood-ratio tests.
 
@@ -226,17 +227,22 @@ def anova(
         The bootstrap simulates under the smaller of each pair and refits both.
     n, seed, n_jobs, progress
         Of the bootstrap.
+    refit : bool
+        Refit REML fits by maximum likelihood. Without, mixed models with the same fixed part are
+        compared by their REML criteria.
 
     Returns
     -------
     DataFrame
-        ``npar, aic, bic, llf, deviance, chisq, df, p_value``, a row a model; what was done is in
-        ``.attrs["note"]``.
+        ``npar, aic, bic, llf, deviance, chisq, df, p_value``, a row a model; prints with notes of
+        what was done. The bootstrap adds ``p_value_bootstrap, replicates, failures``.
 
     Raises
     ------
     SpecificationError
-        For fewer than two models, and for models of other rows, responses, weights or offsets.
+        For fewer than two models, and for options out of range.
+    DataError
+        For models of other rows, responses or weights.
 
     Examples
     --------
@@ -259,6 +265,7 @@ def anova(
         seed=seed,
         n_jobs=n_jobs,
         progress=progress,
+        refit=refit,
     )
 
 

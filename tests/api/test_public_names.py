@@ -81,7 +81,7 @@ SIGNATURES = {
     "lm": "formula data * weights offset contrasts missing",
     "lmer": "formula data * reml weights offset contrasts missing control",
     "objective": "formula data * reml weights offset contrasts missing control",
-    "anova": "models * names test n seed n_jobs progress",
+    "anova": "models * names test n seed n_jobs progress refit",
     "compare": "first second options",
     "components": "model rows",
 }
