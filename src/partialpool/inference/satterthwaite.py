@@ -16,7 +16,7 @@ from ..estimates import covariance
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
 
-__all__ = ["Satterthwaite", "satterthwaite"]
+__all__ = ["Satterthwaite", "satterthwaite", "scaled_inverse"]
 
 _FLAT = 1e-8  # of the largest eigenvalue of the scaled information: directions without any
 
@@ -90,7 +90,7 @@ def _compute(record: LmmRecord) -> Satterthwaite:
     scale, slopes, d, H, of_term, rank = found
     gradients = np.concatenate([scale * slopes, cov[None]])
     information = np.block([[H + np.outer(d, d) / nu, -d[:, None]], [-d[None], np.array([[nu]])]])
-    inverse, flat = _inverse(information)
+    inverse, flat = scaled_inverse(information)
     specs = record.layout.specs
     out = {t for t, spec in enumerate(specs) if rank[t] < len(spec.columns)}
     out |= {of_term[k] for k in flat if k < len(of_term)}
@@ -98,7 +98,7 @@ def _compute(record: LmmRecord) -> Satterthwaite:
     return Satterthwaite(cov, gradients, 2 * inverse, boundary, nu)
 
 
-def _inverse(H: FloatArray) -> tuple[FloatArray, set[int]]:
+def scaled_inverse(H: FloatArray) -> tuple[FloatArray, set[int]]:
     """Pseudo-inverse after scaling to a unit diagonal, and the elements that directions left out
     lie along.
 
