@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,13 @@ class Influence:
         return pd.DataFrame(values, index=self._index(), columns=list(self.names))
 
 
-def influence(record: Record, group: Any = None, *, progress: bool = True) -> Influence:
+def influence(
+    record: Record,
+    group: Any = None,
+    *,
+    progress: bool = True,
+    only: Sequence[int] | None = None,
+) -> Influence:
     """What each row, or each level of a group, does to the estimates: refits without it.
 
     Parameters
@@ -159,6 +166,8 @@ def influence(record: Record, group: Any = None, *, progress: bool = True) -> In
         are left out together. Default: row by row.
     progress : bool
         A bar, where refits take longer than about a second.
+    only : sequence of int, optional
+        Of mixed models: places of the levels to leave out; the others stay NaN.
 
     Returns
     -------
@@ -182,7 +191,7 @@ def influence(record: Record, group: Any = None, *, progress: bool = True) -> In
     on its fitted value, this is how far the fixed effects move.
     """
     sets = _sets(record, group)
-    found = without(record, sets, progress=progress)
+    found = without(record, sets, only=only, progress=progress)
     labels = tuple(sets.levels) if group is not None else tuple(frames.used_index(record))
     return _labelled(record, sets, found, labels, None if group is None else sets.name)
 
