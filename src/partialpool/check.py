@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from . import findings, findings_fixed
+from . import findings, findings_fixed, findings_influence
 from .findings import SEVERITIES, Finding
 from .frames import one_line
 from .ols import OlsRecord
@@ -129,7 +129,7 @@ def check(record: Record) -> Check:
     else:
         found += findings.convergence(record)
         found += findings.singular(record)
-        found += findings.influential(record)
+        found += findings_influence.influential(record)
     found += findings_fixed.collinearity(record)
     found += findings_fixed.scales(record)
     if not isinstance(record, OlsRecord):
