@@ -289,7 +289,8 @@ def _check_estimable(record: Record, given: Rows) -> None:
         size = np.abs(row[record.kept]) @ np.abs(G[:, dropped]) + np.abs(row[dropped])
         wrong = np.flatnonzero(np.abs(row[dropped] - needed) > _ESTIMABLE * size)
         if wrong.size:
-            k = int(wrong[0])
+            touched = [k for k in wrong if row[dropped[k]]]
+            k = int((touched or wrong.tolist())[0])
             raise SpecificationError(_why(record, G, row, int(dropped[k]), float(needed[k]), i))
 
 
@@ -311,6 +312,6 @@ def _why(record: Record, G: FloatArray, row: FloatArray, j: int, needed: float, 
     return (
         f"Row {i + 1} of L gives {name!r} the weight {row[j]:g}, but X left that column out: it is "
         f"{relation}. Only combinations in which its weight repeats that are estimable: with the "
-        f"other weights of this row it would have to be {needed:g}. Give it no weight to test "
-        "coefficients as the fit reports them, with this one at zero."
+        f"other weights of this row it would have to be {needed:g}. Give no weight to columns that "
+        "were left out to test coefficients as the fit reports them, with those at zero."
     )

@@ -57,7 +57,7 @@ def p_values(
     Raises
     ------
     SpecificationError
-        If `n` or `seed` is of the wrong kind.
+        If `n`, `n_jobs` or `seed` is of the wrong kind.
 
     Notes
     -----
@@ -65,6 +65,10 @@ def p_values(
     """
     if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
         raise SpecificationError(f"n={n!r} must be a whole number of replicates, at least 1.")
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral) or n_jobs == 0:
+        raise SpecificationError(
+            f"n_jobs={n_jobs!r} must be a whole number of processes, or -1 for one a core."
+        )
     roots = _root(seed).spawn(len(models) - 1)
     out = []
     with _Bar(int(n) * len(roots), progress) as bar:
@@ -91,10 +95,7 @@ def _all(
         return
     import joblib
 
-    try:
-        pool = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    except (TypeError, ValueError) as error:
-        raise SpecificationError(f"n_jobs={n_jobs!r}: {error}") from None
+    pool = joblib.Parallel(n_jobs=int(n_jobs), return_as="generator")
     job = joblib.delayed(ratios)
     yield from pool(job(small, large, stream, count) for stream, count in tasks)
 
