@@ -196,8 +196,10 @@ def test_what_cannot_be_estimated_is_refused_with_the_reason(repeated: Any) -> N
     with pytest.raises(pp.SpecificationError, match="column of X is zero"):
         contrast(repeated, {"Days": 1, "none": 1})
     assert contrast(repeated, "Days").loc["joint", "num_df"] == 1
-    whole = contrast(repeated, {"Intercept": 1, "Days": 24, "Hours": 1}, joint=False)
-    plain = contrast(repeated, {"Intercept": 1, "Days": 24}, joint=False)
+    with pytest.raises(pp.SpecificationError, match="'Hours' the weight 1.*have to be 49"):
+        contrast(repeated, {"Intercept": 1, "Days": 2, "Hours": 1})
+    whole = contrast(repeated, {"Intercept": 1, "Days": 2, "Hours": 49}, joint=False)
+    plain = contrast(repeated, {"Intercept": 1, "Days": 2}, joint=False)
     np.testing.assert_array_equal(whole.to_numpy(), plain.to_numpy())
 
 
