@@ -29,6 +29,7 @@ _NAMES = {
     "bonferroni": "Bonferroni's method",
     "mvt": "the multivariate t distribution",
 }
+_NO_ROOT = np.zeros((0, 0))
 _ROUNDING = 1e-12  # of the terms of a sum: what is left of a coefficient that cancels
 
 
@@ -111,7 +112,7 @@ class Contrasts:
         level = self.level if level is None else estimates.check_level(level)
         half = np.full(len(self.df), np.nan)
         for size, rows in zip(self.sizes, self._families(), strict=True):
-            root = roots(self._record, self.L[rows], self.ddf) if self.adjust == "mvt" else _none
+            root = roots(self._record, self.L[rows], self.ddf) if self.adjust == "mvt" else _NO_ROOT
             width = adjust.critical(self.adjust, level, self.df[rows], means=size, root=root)
             half[rows] = width * self.std_error[rows]
         columns = {c.name: list(c.values) for c in self._columns()[: 2 + len(self.by)]}
@@ -168,9 +169,6 @@ class Contrasts:
 
     def _repr_html_(self) -> str:
         return _printed.html(self.title, self._columns(), self._notes())
-
-
-_none = np.zeros((0, 0))
 
 
 def compare(means: MarginalMeans, family: Family, method: str | None) -> Contrasts:
@@ -259,7 +257,9 @@ def _adjusted(
     sizes = []
     for rows in _families(m, len(t) // m, df, t):
         compared = int((family.C[rows % m] != 0).any(axis=0).sum())
-        root = roots(means._record, L[rows], means.ddf) if method == "mvt" and len(rows) else _none
+        root = (
+            roots(means._record, L[rows], means.ddf) if method == "mvt" and len(rows) else _NO_ROOT
+        )
         p[rows] = adjust.p_values(method, t[rows], df[rows], means=max(2, compared), root=root)
         sizes.append(compared if method == "tukey" else len(rows))
     return p, sizes
@@ -277,7 +277,7 @@ def _adjustment(found: Contrasts) -> str:
     if found.adjust == "none":
         return "P values are not adjusted for the number of tests."
     sizes = sorted(set(found.sizes))
-    what = "means" if found.adjust == "tukey" else "tests"
+    what = ("mean" if found.adjust == "tukey" else "test") + ("" if sizes == [1] else "s")
     if found.by:
         size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         family = f"families of {size} {what}, one for each level of {' x '.join(found.by)}"

@@ -7,7 +7,7 @@ if and only if l'n = 0 for all of these.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ class NullSpace(NamedTuple):
 
     def estimable(self, L: FloatArray) -> BoolArray:
         """(q,): has each row of L (q, p) one value for all solutions?"""
-        return np.equal(self.violated(L).sum(axis=1), 0)
+        return np.asarray(~self.violated(L).any(axis=1), dtype=bool)
 
 
 def null_space(record: Record) -> NullSpace:
@@ -72,6 +72,10 @@ def null_space(record: Record) -> NullSpace:
     basis = np.zeros((p, p - r))
     if p == r:
         return NullSpace(basis, dropped, np.zeros(0))
+    workspace: dict[str, Any] = getattr(record, "workspace", {})
+    if "null_space" in workspace:
+        found: NullSpace = workspace["null_space"]
+        return found
     order = np.concatenate([record.kept, dropped])
     rows = record.rows
     columns = [rows.fixed[j] for j in order]
@@ -83,4 +87,5 @@ def null_space(record: Record) -> NullSpace:
     basis[record.kept] = -np.linalg.solve(R[:r, :r] / scale, R[:r, r:]) / scale[:, None]
     basis[dropped, np.arange(p - r)] = 1.0
     size = np.linalg.norm(R[:, r:], axis=0) / np.sqrt(rows.nobs)
+    workspace["null_space"] = NullSpace(basis, dropped, size)
     return NullSpace(basis, dropped, size)

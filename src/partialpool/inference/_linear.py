@@ -9,6 +9,7 @@ import numpy as np
 
 from .._columns import listed
 from .._types import BoolArray, FloatArray
+from ..ols import OlsRecord
 from . import degrees
 from ._estimable import null_space
 
@@ -53,7 +54,7 @@ def estimate(record: Record, L: FloatArray, offset: FloatArray, ddf: str) -> Est
     rows = np.where(finite[:, None], L, 0.0)
     good = finite & null_space(record).estimable(rows)
     kept = rows[:, record.kept]
-    beta = record.beta if hasattr(record, "beta") else record.solution.beta
+    beta = record.beta if isinstance(record, OlsRecord) else record.solution.beta
     cov = degrees.covariance(record, ddf)
     variance = np.einsum("ij,jk,ik->i", kept, cov, kept)
     df = np.full(len(L), np.nan)

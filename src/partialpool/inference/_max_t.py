@@ -54,7 +54,8 @@ class MaxT:
         _, s, V = np.linalg.svd(root, full_matrices=False)
         self.rank = max(1, int(np.sum(s > _RANK * s.max(initial=0.0))))
         rows = root @ V[: self.rank].T
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = (rows / np.where(length > 0, length, 1.0))[length[:, 0] > 0]
         self.largest, self.weights = _nodes(rows)
 
     def sf(self, t: float, df: float) -> float:
@@ -84,7 +85,7 @@ class MaxT:
 def _nodes(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Values of max |rows v| and their weights, which add up to 1."""
     rank = rows.shape[1]
-    if rank == 1:
+    if rank == 1 or not len(rows):
         return np.ones(1), np.ones(1)
     if rank == 2:
         angle = (np.arange(_SHIFTS * _POINTS) + 0.5) * (math.pi / (_SHIFTS * _POINTS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..ols import OlsRecord
 from ..schema import plan_of
 from . import _grid
 from ._grid import Grid
@@ -36,9 +37,15 @@ def remarks(
     held = [_grid.spell(a.name, a.values[0]) for a in rest if a.chosen and len(a.values) == 1]
     if held:
         notes.append(f"Held: {', '.join(held)}.")
-    notes += _cautions(variables, shown, over + [a.name for a in rest if a.name not in over], slope)
+    notes += _cautions(
+        variables,
+        shown,
+        over + [a.name for a in rest if a.name not in over],
+        slope,
+        list(_grid.point(grid.axes)[1]),
+    )
     methods = {"satterthwaite": "Satterthwaite", "kenward-roger": "Kenward-Roger"}
-    linear = not hasattr(variables.record, "layout")
+    linear = isinstance(variables.record, OlsRecord)
     df = "residual" if linear else f"by {methods[ddf]}'s method"
     notes.append(f"Degrees of freedom: {df}. Confidence level: {level:g}.")
     return notes
@@ -49,6 +56,7 @@ def _cautions(
     shown: tuple[str, ...],
     rest: list[str],
     slope: tuple[str, str] | None,
+    numeric: list[str],
 ) -> list[str]:
     record = variables.record
     plan = plan_of(record.schema.formula)
@@ -56,7 +64,12 @@ def _cautions(
     if slope is not None:
         notes.append(slope[1])
     if record.rows.offset is not None and slope is None:
-        notes.append(f"The offset is at its mean, {record.rows.offset.mean():.6g}, in every mean.")
+        follows = {name for e in variables.offsets() for name in e.names} & {*numeric}
+        notes.append(
+            f"The offset is taken at the values of {joined(sorted(follows))}."
+            if follows
+            else f"The offset is at its mean, {record.rows.offset.mean():.6g}, in every mean."
+        )
     response = plan.response
     if response is not None and not response.is_name:
         notes.append(f"The scale is that of {response.text}.")

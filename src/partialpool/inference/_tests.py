@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["joint_tests"]
 
 _RANK = 1e-6  # as in `_estimable`
+_REDUCED = "num_df is smaller than the contrasts of the term where some are not estimable."
 
 
 def joint_tests(means: MarginalMeans) -> pd.DataFrame:
     """See `MarginalMeans.joint_tests`."""
     import pandas as pd
 
+    from .noted import Table
+
     factors = [name for name in means.factors if len(_levels(means, name)) > 1]
     k = means._per_group()
     rows: list[dict[str, Any]] = []
     terms: list[str] = []
+    reduced = False
     for start in range(0, len(means), k):
         group = means.labels[start][len(means.factors) :]
         for size in range(1, len(factors) + 1):
@@ -40,9 +44,13 @@ def joint_tests(means: MarginalMeans) -> pd.DataFrame:
                 if tested is None:
                     continue
                 terms.append(":".join(chosen))
+                reduced = reduced or tested["num_df"] < len(C)
                 rows.append(dict(zip(means.by, group, strict=True)) | tested)
     names = [*means.by, "num_df", "den_df", "F", "p_value"]
-    return pd.DataFrame(rows, index=pd.Index(terms, name="term"), columns=names)
+    table = Table(rows, index=pd.Index(terms, name="term"), columns=names)
+    table.attrs["title"] = f"Joint tests of {means.title[0].lower()}{means.title[1:]}"
+    table.attrs["notes"] = (*means.notes, *([_REDUCED] if reduced else []))
+    return table
 
 
 def _levels(means: MarginalMeans, name: str) -> list[Any]:

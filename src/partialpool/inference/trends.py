@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import estimates
+from .._core import fill
 from .._errors import DataError, SpecificationError
 from .._types import FloatArray
+from ..predict import BLOCK
 from ..schema import plan_of
 from . import _grid, degrees
 from ._grid import Grid
@@ -25,7 +27,7 @@ _STEP = 1e-3
 """Of the standard deviation of the covariate: the error of the five-point formula, step^4, and that
 of rounding, 1e-16 / step, are then both about 1e-12 (derived)."""
 
-_NOISE = 1e-14  # derived: rounding of a difference of values of size 1, with a margin of 50
+_NOISE = 1e-11  # of a column's largest value a standard deviation: a slope of rounding alone
 _AGREE = 1e-5  # slopes by two steps further apart than this, relative, mean a kink
 
 # Places, in steps, and weights of the first derivative's five-point formulas.
@@ -113,20 +115,28 @@ def _slopes(variables: Variables, grid: Grid, name: str) -> tuple[Grid, str]:
     step = _steps(variables, grid, name)
     X, offset = _stencil(variables, grid, name, step)
     again, _ = _stencil(variables, grid, name, step / 2)
-    cells = tuple(range(X.ndim - 1))
-    size = np.maximum(np.abs(X), np.abs(again)).max(axis=cells)
-    noise = _NOISE * np.abs(grid.X).max(axis=cells) / step.min()
-    if (np.abs(X - again) > _AGREE * size + noise).any():
+    typical = _largest(variables.record) / float(variables.values(name).std())
+    size = np.maximum(np.abs(X).max(axis=tuple(range(X.ndim - 1))), typical)
+    if (np.abs(X - again) > _AGREE * size).any():
         where = ", ".join(f"{v:g}" for v in grid.axis(name).values)
         raise SpecificationError(
             f"The slope in {name!r} cannot be told at {where}: a function of it in the formula has "
             f"a jump or a kink there. Choose another value: at={{{name!r}: ...}}."
         )
-    X[np.abs(X) <= noise] = 0.0
+    X[np.abs(X) <= _NOISE * typical] = 0.0
     return grid._replace(X=X, offset=offset), (
         f"Slopes at {name} = {', '.join(f'{v:.6g}' for v in grid.axis(name).values)}, by "
         "differences of the columns of X."
     )
+
+
+def _largest(record: Record) -> FloatArray:
+    """(p,) the largest size of each column of X in the used rows."""
+    out = np.zeros(len(record.names))
+    for start in range(0, record.rows.nobs, BLOCK):
+        block = fill(record.rows.fixed, start, min(start + BLOCK, record.rows.nobs))
+        out = np.maximum(out, np.abs(block).max(axis=0))
+    return out
 
 
 def _is_linear(variables: Variables, name: str) -> bool:
