@@ -100,7 +100,7 @@ def test_types_match_lmertest(name: str, type_: int) -> None:
 @pytest.mark.parametrize("name", KR)
 def test_type_three_by_kenward_roger_matches_lmertest(name: str) -> None:
     found = anova(mixed(name), ddf="kenward-roger")
-    check(found, TERMS[name]["kr"], 1e-4, DF_TOLERANCE, P_TOLERANCE)
+    check(found, TERMS[name]["kr"], 1e-5, DF_TOLERANCE, P_TOLERANCE)
 
 
 @pytest.mark.parametrize("type_", [1, 2, 3])

@@ -53,7 +53,8 @@ def anova(record: Record, *, type: int | str = 3, ddf: str = "satterthwaite") ->
     DataFrame
         ``sum_sq, mean_sq, num_df, den_df, F, p_value``, a row a term; `lm` has the row
         ``Residuals`` below. A term without a degree of freedom of its own, because others repeat
-        it, has no F. Mixed models: ``mean_sq`` is F sigma^2.
+        it, has no F. Mixed models: ``mean_sq`` is F sigma^2
+        (of Kenward and Roger's F before its scale, as in lmerTest).
 
     Raises
     ------
@@ -127,7 +128,9 @@ def f_row(record: Record, L: FloatArray, ddf: str) -> FRow:
     if scale == 0:
         return FRow(math.nan, math.nan, len(L), math.nan, math.nan, math.nan)
     test = degrees.f_test(record, L, ddf)
-    mean = test.F * scale
+    mean = (
+        test.F / test.scale * scale
+    )  # as lmerTest: the statistic before Kenward and Roger's factor
     return FRow(test.num_df * mean, mean, test.num_df, test.den_df, test.F, test.p_value)
 
 
