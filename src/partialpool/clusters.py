@@ -144,9 +144,10 @@ def _of_used(
     """Codes of the used rows, and the levels that occur there."""
     if whole and record.rows.kept is not None:
         codes = codes[record.rows.kept]
+    shown = option if name == option else f"{option}={name!r}"
     if (codes < 0).any():
         raise DataError(
-            f"{option}={name!r} is missing in {int((codes < 0).sum())} of the {len(codes)} rows "
+            f"{shown} is missing in {int((codes < 0).sum())} of the {len(codes)} rows "
             "used. Every row must belong to a cluster."
         )
     used, dense = np.unique(codes, return_inverse=True)

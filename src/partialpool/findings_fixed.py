@@ -30,6 +30,7 @@ _FAR = 1e4  # a mean this many standard deviations from zero
 _CHANCE = 0.05  # of an outlier among all rows if errors are normal
 _GROSS = 8.0  # calibrated: fits of the bundled data sets have residuals up to 6.5
 _DENSE = 5e7  # rows times dense columns squared up to which leverages are quick
+_EXACT = 8 * 2.0**-52  # rounding of y: residuals below this share of it are none
 _COOK = 1.0  # half-way into the confidence region of the coefficients (Cook 1977)
 
 
@@ -168,7 +169,8 @@ def outliers(record: Record) -> list[Finding]:
     """Residuals larger than chance allows among so many normal ones."""
     from scipy import special
 
-    if sigma(record) == 0:
+    assert record.rows.y is not None
+    if sigma(record) <= _EXACT * float(np.linalg.norm(record.rows.y)) / record.rows.nobs**0.5:
         return []
     n = record.rows.nobs
     if isinstance(record, OlsRecord):
@@ -232,7 +234,19 @@ def leverages(record: OlsRecord) -> list[Finding]:
                 (("rows", float(len(alone))),),
             )
         )
-    if record.sigma == 0:
+    if not len(record.kept):
+        return out
+    assert record.rows.y is not None
+    if math.sqrt(record.rss) <= _EXACT * float(np.linalg.norm(record.rows.y)):
+        out.append(
+            Finding(
+                "residuals",
+                "problem",
+                "The predictors fit the response exactly, so there is nothing to test. Is the "
+                "response constant, or computed from the predictors?",
+                (("rss", record.rss),),
+            )
+        )
         return out
     cook = np.where(1 - h <= ABSORBED, 0.0, np.nan_to_num(cooks_distance(record)))
     far = np.argsort(-cook)[: int((cook >= _COOK).sum())]

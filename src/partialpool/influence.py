@@ -272,10 +272,11 @@ def _text(found: Influence) -> str:
     lines = []
     for j in shown:
         label = str(found.labels[j])
-        if np.isnan(scaled[j]).all():
-            lines.append([label, str(found.rows[j]), "", "", "", "", "", ""])
+        sd = "" if np.isnan(found.sigma[j]) else f"{found.sigma[j]:.4g}"
+        k = _most_moved(scaled[j], found.params - found.estimates[j])
+        if k is None:
+            lines.append([label, str(found.rows[j]), "", "", "", "", "", sd])
             continue
-        k = int(np.nanargmax(np.abs(scaled[j])))
         lines.append(
             [
                 label,
@@ -284,8 +285,8 @@ def _text(found: Influence) -> str:
                 found.names[k],
                 f"{found.estimates[j, k]:.5g}",
                 f"{found.params[k]:.5g}",
-                f"{scaled[j, k]:+.2f}",
-                f"{found.sigma[j]:.4g}",
+                "" if np.isnan(scaled[j, k]) else f"{scaled[j, k]:+.2f}",
+                sd,
             ]
         )
     title = f"Influence: the estimates without each {what}, exactly"
@@ -298,6 +299,14 @@ def _text(found: Influence) -> str:
     if bad:
         out.append(f"{bad} of the refits are not at a certified optimum; see .converged.")
     return "\n".join(out)
+
+
+def _most_moved(scaled: FloatArray, change: FloatArray) -> int | None:
+    """The coefficient that moves most, in standard errors where there are any."""
+    for sizes in (np.abs(scaled), np.abs(change)):
+        if np.isfinite(sizes).any():
+            return int(np.argmax(np.where(np.isfinite(sizes), sizes, -1.0)))
+    return None
 
 
 def _table(head: list[str], lines: list[list[str]], *, skip: int | None) -> list[str]:

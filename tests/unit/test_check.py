@@ -422,3 +422,24 @@ def test_linear_models_have_no_groups():
 def test_small_models(formula):
     assert checked(formula, "mpg").ok
     assert checked(f"{formula} + (1 | class)", "mpg").ok
+
+
+def test_an_exact_linear_fit_is_a_problem():
+    data = pd.DataFrame({"x": np.arange(12.0)}).assign(y=lambda d: 2 + 0.1 * d["x"])
+    found = checked("y ~ x", data)
+    assert found.findings[0].severity == "problem"
+    assert checked("y ~ 0", data).ok
+
+
+def test_a_pickled_model_can_be_checked():
+    fit = fitted("Reaction ~ Days + (Days | Subject)", "sleepstudy")
+    assert check(pickle.loads(pickle.dumps(fit))._record) == check(fit._record)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e12, 1e15), (1e-12, 0.0)])
+def test_units_of_the_response_do_not_matter(scale, shift):
+    data = pp.datasets.load("sleepstudy")
+    plain = checked("Reaction ~ Days + (Days | Subject)", data)
+    data["Reaction"] = scale * data["Reaction"] + shift
+    other = checked("Reaction ~ Days + (Days | Subject)", data)
+    assert [(f.kind, f.severity) for f in plain] == [(f.kind, f.severity) for f in other]

@@ -262,3 +262,17 @@ def test_refits_that_would_take_hours_are_refused():
     fit = pp.lmer("y ~ x + (1 | g)", data)
     with pytest.raises(pp.SpecificationError, match=r"1000000 refits .* hours.*cooks_distance"):
         influence(fit._record)
+
+
+@pytest.mark.parametrize("formula", ["Reaction ~ 0 + (1 | Subject)", "Reaction ~ 0"])
+def test_models_without_coefficients_print(formula):
+    fit = (pp.lmer if "|" in formula else pp.lm)(formula, pp.datasets.load("sleepstudy"))
+    assert str(influence(fit._record, "Subject")).count("\n") >= 9
+
+
+def test_data_in_other_libraries():
+    data = pp.datasets.load("sleepstudy")
+    expected = influence(pp.lm("Reaction ~ Days", data)._record, "Subject").to_frame()
+    as_dict = {name: data[name].to_numpy() for name in data.columns}
+    found = influence(pp.lm("Reaction ~ Days", as_dict)._record, "Subject").to_frame()
+    np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
