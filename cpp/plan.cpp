@@ -7,7 +7,8 @@ namespace pp {
 
 namespace {
 
-constexpr Index kExactColumns = 4000;  // dense columns up to which the exact trace is formed
+constexpr Index kExactColumns = 4000;  // dense columns of a nesting up to which M6 is formed
+constexpr double kExactBytes = 8e9;
 constexpr Index kMostPatterns = 4096;
 // Evaluations of a descent that leaves no doubt: with fewer than ten levels a column of a vector
 // term, only one that began at its end. Calibrated on random designs of 8 to 46 rows.
@@ -103,14 +104,11 @@ void Plan::evaluate_scaled(const Basis& basis, const double* theta, int order, E
 }
 
 // The exact trace takes the groups after the first as dense columns. Where they are too many for
-// that (nested groups), the Hessian is differences of the exact gradient, of fourth order.
+// that, the Hessian is differences of the exact gradient, of fourth order.
 bool Plan::needs_differences() {
-    if (products_->groups.size() == 1 || blocks().eliminated() == 1) return false;
-    Index columns = 0;
-    for (const GroupProducts& g : products_->groups) columns += g.levels * g.k;
-    Index most = 0;
-    for (const GroupProducts& g : products_->groups) most = std::max(most, g.levels * g.k);
-    return columns - most > kExactColumns;
+    if (products_->groups.size() == 1) return false;
+    const auto [columns, bytes, multiplications] = exact_cost();
+    return (columns > kExactColumns && blocks().eliminated() > 1) || bytes > kExactBytes;
 }
 
 Evaluation Plan::difference_hessian(const Vector& theta) {

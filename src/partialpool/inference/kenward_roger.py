@@ -52,6 +52,11 @@ class KenwardRoger:
     boundary: tuple[str, ...]
     df_resid: float
 
+    def __post_init__(self) -> None:
+        arrays = (self.covariance, self.unadjusted, self.gradients, self.parameter_covariance)
+        for array in arrays:
+            array.flags.writeable = False
+
     def df(self, L: FloatArray) -> FloatArray:
         """(q,) degrees of freedom of the rows of L (q, r); NaN for a row of zeros.
 
@@ -67,6 +72,9 @@ class KenwardRoger:
 
     def joint(self, L: FloatArray) -> tuple[float, float]:
         """Denominator degrees of freedom and scale of F for L (q, r) of full row rank.
+
+        NaN where the approximate moments of F are those of no F distribution (a handful of levels
+        behind several rows).
 
         Source: Kenward and Roger (1997); docs/math.md, M17. Ratios of zero to zero, which
         balanced designs have, are taken in the limit.
@@ -91,16 +99,18 @@ def _moments(q: int, A1: float, A2: float) -> tuple[float, float]:
     den = 3 * q + 2 * (1 - g)
     c1, c2, c3 = g / den, (q - g) / den, (q + 2 - g) / den
     V0, V1, V2 = (0.0 if abs(v) < _ZERO else v for v in (1 + c1 * B, 1 - c2 * B, 1 - c3 * B))
-    if V2 == 0:  # the variance of F is infinite
+    inverse_mean = 0.0 if abs(1 - A2 / q) < _ZERO else 1 - A2 / q
+    if V2 == 0 or (V1 == 0 and inverse_mean != 0):  # the variance of F is infinite
         m = 4.0
     else:
-        mean = 0.0 if abs(1 - A2 / q) < _ZERO else 1 - A2 / q
-        ratio = 1.0 if mean == 0 and V1 == 0 else mean / V1 if V1 != 0 else math.inf
-        rho = ratio**2 * V0 / V2 / q
-        m = 4.0 if math.isinf(rho) else 4 + (q + 2) / (q * rho - 1)
-    E = math.inf if A2 == q else 1 / (1 - A2 / q)
-    scale = 1.0 if abs(m - 2) < _TWO or math.isinf(E) else m / (E * (m - 2))
-    return m, scale
+        ratio = inverse_mean / V1 if V1 != 0 else 1.0
+        excess = ratio**2 * V0 / V2 - 1
+        m = 4 + (q + 2) / excess if excess != 0 else math.inf
+    if abs(m - 2) < _TWO or math.isinf(m):
+        return m, 1.0
+    scale = m * inverse_mean / (m - 2)
+    # So few degrees of freedom that no F distribution has these moments.
+    return (m, scale) if m > 0 and scale > 0 else (math.nan, 1.0)
 
 
 def kenward_roger(record: LmmRecord) -> KenwardRoger:
@@ -143,6 +153,7 @@ def _check(record: LmmRecord) -> None:
     if record.solution.sigma == 0:
         return
     columns, size, products = lmm.problem(record).native.exact_cost()
+    size += 24.0 * (len(record.solution.theta) * len(record.kept)) ** 2
     if columns > _COLUMNS or size > _BYTES:
         raise SpecificationError(
             f"ddf='kenward-roger' would take {columns:,.0f} dense columns here (the random effects "
