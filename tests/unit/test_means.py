@@ -323,7 +323,7 @@ def test_averages_over_an_empty_cell_are_nan(holes: Any) -> None:
     assert np.isfinite(holes.emmeans("recipe", weights="cells")["emmean"]).all()
     pairs = means.pairs()
     assert np.isnan(pairs["p_value"]).tolist() == [False, True, True]
-    assert "NaN for A - C" in str(pairs)
+    assert "NaN at A - C; B - C: no data with recipe=C" in str(pairs)
 
 
 def test_what_is_not_estimable_does_not_count_in_the_family(holes: Any) -> None:
@@ -369,6 +369,27 @@ def test_differences_may_be_estimable_where_means_are_not() -> None:
     assert "repeats" in means.reasons[0]
     pair = means.pairs(reverse=True).to_frame().iloc[0]
     assert_allclose(pair["estimate"], fit.params["a[T.q]"])
+
+
+def test_standard_errors_without_digits_are_nan() -> None:
+    """The covariance of an intercept 1e7 spreads away from the data holds no mean any more."""
+    rng = np.random.default_rng(2)
+    n = 120
+    data = pd.DataFrame({"x": rng.standard_normal(n), "f": rng.choice(list("abc"), n)})
+    data["g"] = rng.integers(0, 10, n)
+    data["y"] = data["x"] + rng.standard_normal(10)[data["g"]] + rng.standard_normal(n)
+    near = pp.lmer("y ~ f + x + (1 | g)", data)
+    far = pp.lmer("y ~ f + x + (1 | g)", data.assign(x=data["x"] + 1e7))
+    means = far.emmeans("f")
+    assert np.isnan(means["std_error"]).all()
+    assert "lies far from 0" in means.reasons[0]
+    for method in ("tukey", "mvt"):
+        expected = near.emmeans("f").pairs(method)
+        assert_allclose(means.pairs(method)["p_value"], expected["p_value"], rtol=1e-5)
+    line = pp.lm("y ~ f + x", data.assign(x=data["x"] + 1e7)).emmeans("f")
+    assert_allclose(
+        line["std_error"], pp.lm("y ~ f + x", data).emmeans("f")["std_error"], rtol=1e-6
+    )
 
 
 # -- slopes ---------------------------------------------------------------------------------------

@@ -151,12 +151,8 @@ class Contrasts:
 
     def _notes(self) -> list[str]:
         m = len(self.names)
-        found = [
-            f"NaN for {self._row_text(i // m, i % m)}: {reason}."
-            for i, reason in enumerate(self.reasons)
-            if reason
-        ]
-        return [*self.notes, _adjustment(self), *_printed.few(found)]
+        rows = [self._row_text(i // m, i % m) for i in range(len(self))]
+        return [*self.notes, _adjustment(self), *_printed.gaps(rows, self.reasons)]
 
     def _row_text(self, group: int, row: int) -> str:
         pairs = zip(self.by, self.groups[group], strict=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-__all__ = ["Column", "few", "html", "text"]
+__all__ = ["Column", "gaps", "html", "text"]
 
 _LINE = 88  # letters of a wrapped note
 
@@ -65,10 +65,18 @@ def html(title: str, columns: Sequence[Column], notes: Sequence[str]) -> str:
     )
 
 
-def few(notes: Sequence[str], most: int = 6) -> list[str]:
-    """The first notes, and how many more there are."""
-    more = len(notes) - most
-    return [*notes[:most], *([f"... and {more} more such rows."] if more > 0 else [])]
+def gaps(rows: Sequence[str], reasons: Sequence[str], most: int = 4) -> list[str]:
+    """Which rows are NaN and why: a sentence a reason, of the first rows that have it."""
+    found: dict[str, list[str]] = {}
+    for row, reason in zip(rows, reasons, strict=True):
+        if reason:
+            found.setdefault(reason, []).append(row)
+    out = []
+    for reason, own in found.items():
+        more = f" and {len(own) - most} more" if len(own) > most else ""
+        out.append(f"NaN at {'; '.join(own[:most])}{more}: {reason}.")
+    more = f"... and {len(out) - most} more reasons, see reasons."
+    return [*out[:most], *([more] if len(out) > most else [])]
 
 
 def _style(column: Column) -> str:

@@ -214,12 +214,8 @@ class MarginalMeans:
         ]
 
     def _notes(self) -> list[str]:
-        why = dict.fromkeys(
-            f"NaN at {_row_text(self, i)}: {reason}."
-            for i, reason in enumerate(self.reasons)
-            if reason
-        )
-        return [*self.notes, *_printed.few(list(why))]
+        rows = [_row_text(self, i) for i in range(len(self))]
+        return [*self.notes, *_printed.gaps(rows, self.reasons)]
 
     def __str__(self) -> str:
         return _printed.text(self.title, self._columns(), self._notes())
