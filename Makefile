@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCAL := --no-build-isolation .
 PYTEST := $(BIN)/python -m pytest -m "not slow" -p no:cacheprovider
 
-.PHONY: all demo test calibrate interop lint types docs bench wheel sanitize dev clean
+.PHONY: all demo test calibrate browser interop lint types docs bench wheel sanitize dev clean
 
 all: $(STAMPS)/package
 
@@ -53,7 +53,7 @@ $(STAMPS)/lint: pyproject.toml | $(STAMPS)/python
 	@$(INSTALL) --group lint
 	@touch $@
 
-# The mpg example: lm and lmer beside each other.
+# The mpg example: lm, lmer and why they differ, also as a page in demo/.
 demo: $(STAMPS)/package
 	@$(BIN)/partialpool demo
 
@@ -64,6 +64,11 @@ test: $(STAMPS)/package $(STAMPS)/test
 # Simulations: do tests reject and intervals cover as often as they say?
 calibrate: $(STAMPS)/package $(STAMPS)/test
 	@$(BIN)/python -m pytest -m slow -p no:cacheprovider tests
+
+# The pages in a real browser; needs a Chromium or Chrome, which the package index does not have.
+browser: $(STAMPS)/package $(STAMPS)/test
+	@$(INSTALL) --group browser
+	@PARTIALPOOL_BROWSER=required $(BIN)/python -m pytest -p no:cacheprovider tests/browser
 
 # The bridges to other packages, in an environment with releases that run together.
 interop: wheel

@@ -322,3 +322,19 @@ class Inference(Tabled):
         from .plot import fitted
 
         return fitted.FitPlots(self._record)
+
+    def report(self, path: Any) -> None:
+        """Write one self-contained page of HTML: summary, checks, pictures of the residuals.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        from .report import page
+
+        page.fit(self._record, path)

@@ -1,4 +1,4 @@
-"""The command line: ``partialpool demo``, ``partialpool fit``, ``partialpool datasets``.
+"""The command line: ``partialpool demo``, ``fit``, ``compare`` and ``datasets``.
 
 Results go to standard output; warnings, one line each, and errors to standard error. A user's
 mistake ends with exit code 2 and one message; a traceback is always a defect of the library.
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_WIDE = 150  # columns of a terminal from which two summaries stand beside each other
-
 _EXAMPLES = """\
 examples:
   partialpool demo
   partialpool fit "hwy ~ displ + year" mpg
   partialpool fit "Reaction ~ Days + (Days | Subject)" sleepstudy --ml
   partialpool fit "yield ~ dose + (1 | field)" trial.csv --weights plots --format json
+  partialpool compare "hwy ~ displ + year + (1 | class)" mpg --report mpg.html
   partialpool datasets mpg > mpg.csv
 
 The formula goes in quotes, because shells read (, | and ~ themselves.
@@ -41,6 +40,15 @@ _FIT = """\
 Fit a model and print its summary: a linear model, or, when the formula has a
 term with a bar such as (1 | class), a linear mixed model by REML.
 """
+
+_COMPARE = """\
+Fit a mixed model, the linear model without its random effects, and the one with an
+intercept a group; print their coefficients and, in words, why they differ.
+"""
+
+_DEMO = os.path.join("demo", "report.html")
+
+_REPORT = "also write a page of HTML, complete in one file"
 
 _FORMATS = """\
 text: the summary (default); json: the same numbers, exact, null where there is
@@ -79,12 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
-    parser.fitting = "fit" in (sys.argv[1:2] if argv is None else argv[:1])
+    first = (sys.argv[1:2] if argv is None else argv[:1]) or [""]
+    parser.fitting = first[0] if first[0] in ("fit", "compare") else ""
     options = parser.parse_args(argv)
     if options.command is None:
         parser.print_help(sys.stderr)
         return 2
-    run = {"demo": _demo, "fit": _fit, "datasets": _datasets}[options.command]
+    run = {"demo": _demo, "fit": _fit, "compare": _compare, "datasets": _datasets}[options.command]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", PartialPoolWarning)
@@ -100,13 +109,15 @@ def _run(argv: Sequence[str] | None) -> int:
 class _Parser(argparse.ArgumentParser):
     """Says what to do when a shell has taken a formula to pieces."""
 
-    fitting = False
+    fitting = ""
 
     def error(self, message: str) -> NoReturn:
         hint = ""
         head, _, rest = message.partition("unrecognized arguments: ")
         if not head and self.fitting and not rest.startswith("-"):
-            hint = '; a formula goes in quotes: partialpool fit "y ~ x + (1 | g)" data.csv'
+            hint = (
+                f'; a formula goes in quotes: partialpool {self.fitting} "y ~ x + (1 | g)" data.csv'
+            )
         super().error(message + hint)
 
 
@@ -122,9 +133,9 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     commands.add_parser(
         "demo",
-        help="fit the mpg example by lm and by lmer and print both summaries",
-        description="Fit the mpg example by lm and by lmer and print both summaries, beside each "
-        f"other in a terminal of {_WIDE} columns or more.",
+        help="the mpg example: lm, lmer, why they differ, and a report",
+        description="Fit the mpg example by lm and by lmer, say why they differ, and write the "
+        f"report to {_DEMO}.",
         allow_abbrev=False,
     )
     fit = commands.add_parser(
@@ -142,6 +153,19 @@ def _parser() -> _Parser:
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     fit.add_argument("--weights", metavar="COL", help="column with weights of the rows")
     fit.add_argument("--format", choices=("text", "json", "csv"), default="text", help=_FORMATS)
+    fit.add_argument("--report", metavar="FILE", help=_REPORT)
+    compare = commands.add_parser(
+        "compare",
+        help="say why lm and lmer differ on a formula with a bar",
+        description=_COMPARE,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    compare.add_argument("formula", metavar="FORMULA", help='in quotes: "y ~ x + (1 | g)"')
+    compare.add_argument("data", metavar="DATA", help="as for fit")
+    compare.add_argument("--weights", metavar="COL", help="column with weights of the rows")
+    compare.add_argument("--report", metavar="FILE", help=_REPORT)
     data = commands.add_parser(
         "datasets",
         help="list the bundled data sets, or print one as CSV",
@@ -156,11 +180,7 @@ def _fit(options: argparse.Namespace) -> None:
     from .api import lm, lmer
     from .formula import parse
 
-    if "~" not in options.formula and "~" in options.data:
-        raise SpecificationError(
-            f"{options.formula!r} has no ~, but {options.data!r} has: the formula comes first, "
-            f'then the data: partialpool fit "{options.data}" {options.formula}'
-        )
+    _check_order(options)
     data = _data(options.data)
     fit: Model
     if parse(options.formula).bars:
@@ -179,6 +199,35 @@ def _fit(options: argparse.Namespace) -> None:
         print(fit.summary().as_json())
     else:
         print(fit.summary())
+    if options.report:
+        _write_report(fit, options.report)
+
+
+def _check_order(options: argparse.Namespace) -> None:
+    if "~" not in options.formula and "~" in options.data:
+        raise SpecificationError(
+            f"{options.formula!r} has no ~, but {options.data!r} has: the formula comes first, "
+            f'then the data: partialpool {options.command} "{options.data}" {options.formula}'
+        )
+
+
+def _write_report(of: Any, path: str) -> None:
+    """Write a page; say where on standard error, so that output can be piped."""
+    try:
+        of.report(path)
+    except OSError as error:
+        raise DataError(f"The report cannot be written to {path}: {error.strerror}.") from None
+    print(f"partialpool: wrote {path}", file=sys.stderr)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from .api import compare
+
+    _check_order(options)
+    found = compare(options.formula, _data(options.data), weights=options.weights)
+    print(found)
+    if options.report:
+        _write_report(found, options.report)
 
 
 def _print_csv(fit: Model, effects: list[str]) -> None:
@@ -218,33 +267,15 @@ def _data(text: str) -> Any:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    import shutil
-
     from . import datasets
-    from .api import lm, lmer
-    from .report.text import beside
+    from .api import compare
 
     del options
-    mpg = datasets.load("mpg")
-    plain = lm("hwy ~ displ + year", mpg)
-    mixed = lmer("hwy ~ displ + year + (1 | class)", mpg)
-    left, right = str(plain.summary()), str(mixed.summary())
-    columns = shutil.get_terminal_size((80, 24)).columns
-    both = beside(left, right)
-    if columns >= _WIDE and max(map(len, both.splitlines())) <= columns:
-        print(both)
-    else:
-        print(f"{left}\n\n{'-' * min(columns, 72)}\n\n{right}")
-    slopes = (float(plain.params["displ"]), float(mixed.params["displ"]))
-    text = (
-        f"Highway miles per gallon change by {slopes[0]:.2f} with each litre of displacement in "
-        f"the linear model and by {slopes[1]:.2f} in the mixed model. The estimates differ because "
-        "the models make different assumptions: lm takes the 234 cars as unrelated and compares "
-        "them all with each other; lmer gives each class of car a level of its own, drawn from a "
-        "common distribution, and so compares mostly cars of the same class. Neither is wrong as "
-        "arithmetic; they answer different questions."
-    )
-    print("\n" + textwrap.fill(text, min(columns, 88)))
+    found = compare("hwy ~ displ + year + (1 | class)", datasets.load("mpg"))
+    print(found)
+    os.makedirs(os.path.dirname(_DEMO), exist_ok=True)
+    found.report(_DEMO)
+    print(f"\nThe same with pictures, and a slider from lm to no pooling, is in {_DEMO}.")
 
 
 def _datasets(options: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ BOTH = {
     "aic augment bic bse conf_int cooks_distance cov_params deviance df_model df_resid",
     "fittedvalues formula glance hatvalues llf model_matrix nobs params predict refit resid",
     "rstudent scale sigma simulate summary tidy tvalues update df pvalues",
-    "anova bootstrap check contrast drop1 emmeans emtrends influence plot r2 wald_test",
+    "anova bootstrap check contrast drop1 emmeans emtrends influence plot r2 report wald_test",
 }
 LINEAR = {"f_pvalue fvalue rsquared rsquared_adj"}
 MIXED = {

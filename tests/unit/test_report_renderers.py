@@ -93,10 +93,6 @@ def test_text_keeps_wide_letters_in_line() -> None:
     assert row == "年度           NaN      inf"
 
 
-def test_two_texts_stand_beside_each_other() -> None:
-    assert text.beside("a\nlong", "x\ny\nz", gap=2) == "a     x\nlong  y\n      z"
-
-
 def test_html_is_balanced_and_escapes_user_text() -> None:
     parser = Tags()
     out = html.render(a_report())

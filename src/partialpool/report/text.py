@@ -8,7 +8,7 @@ from itertools import pairwise
 from .numbers import printable, width
 from .structure import Block, Facts, Note, Report, Table
 
-__all__ = ["beside", "render"]
+__all__ = ["render"]
 
 _LINE = 88  # columns of a wrapped note, and of a part of a wide table
 _FEW = 10  # a table of so many columns is never cut into parts
@@ -31,16 +31,6 @@ def render(report: Report) -> str:
             lines.append("")
         lines += _block(block)
     return "\n".join(line.rstrip() for line in lines)
-
-
-def beside(left: str, right: str, *, gap: int = 4) -> str:
-    """Two texts side by side."""
-    a, b = left.splitlines(), right.splitlines()
-    edge = max(map(width, a), default=0) + gap
-    height = max(len(a), len(b))
-    a += [""] * (height - len(a))
-    b += [""] * (height - len(b))
-    return "\n".join((x + " " * (edge - width(x)) + y).rstrip() for x, y in zip(a, b, strict=True))
 
 
 def _apart(before: Block, block: Block) -> bool:

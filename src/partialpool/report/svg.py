@@ -1,0 +1,125 @@
+"""Small static pictures for pages, as SVG that takes the page's colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .._types import FloatArray
+from .html import escape
+
+__all__ = ["Axis", "scatter"]
+
+_WIDTH, _HEIGHT = 420.0, 300.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 24.0, 40.0
+
+
+class Axis(NamedTuple):
+    """A linear axis: data to places."""
+
+    low: float
+    high: float
+    first: float
+    last: float
+
+    @classmethod
+    def over(cls, values: FloatArray, first: float, last: float) -> Axis:
+        """An axis that holds all values, with a margin."""
+        low, high = float(np.min(values)), float(np.max(values))
+        margin = 0.04 * (high - low) if high > low else (abs(low) * 0.05 or 1.0)
+        return cls(low - margin, high + margin, first, last)
+
+    def place(self, value: float) -> float:
+        return self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first)
+
+    def ticks(self) -> tuple[list[float], int]:
+        """Round numbers within, and their decimals."""
+        raw = (self.high - self.low) / 5
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+        at = np.arange(math.ceil(self.low / step), math.floor(self.high / step) + 1) * step
+        return [float(v) + 0.0 for v in at], max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+def scatter(
+    x: FloatArray,
+    y: FloatArray,
+    *,
+    labels: tuple[str, str],
+    about: str,
+    lines: Sequence[tuple[FloatArray, FloatArray, str]] = (),
+) -> str:
+    """Points with lines beneath them.
+
+    Parameters
+    ----------
+    x, y : (n,) float64
+    labels : tuple of str
+        Of the axes.
+    about : str
+        What a screen reader says.
+    lines : sequence of (x, y, class)
+
+    Returns
+    -------
+    str
+        An ``svg`` element.
+    """
+    across = Axis.over(x, _LEFT, _WIDTH - _RIGHT)
+    up = Axis.over(y, _HEIGHT - _BOTTOM, _TOP)
+    parts = [
+        f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{escape(about)}">',
+        *_grid(across, up, labels),
+        *(_line(across, up, *line) for line in lines),
+    ]
+    parts += [
+        f'<circle class="point" cx="{across.place(a):.1f}" cy="{up.place(b):.1f}" r="2.4"/>'
+        for a, b in zip(x.tolist(), y.tolist(), strict=True)
+    ]
+    return "\n".join([*parts, "</svg>"])
+
+
+def _grid(across: Axis, up: Axis, labels: tuple[str, str]) -> list[str]:
+    bottom = _HEIGHT - _BOTTOM
+    parts = []
+    at, digits = up.ticks()
+    for v in at:
+        place = up.place(v)
+        parts.append(
+            f'<line class="grid" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{place:.1f}" '
+            f'y2="{place:.1f}"/><text class="soft" x="{_LEFT - 6:g}" y="{place + 4:.1f}" '
+            f'text-anchor="end">{_shown(v, digits)}</text>'
+        )
+    at, digits = across.ticks()
+    for v in at:
+        place = across.place(v)
+        parts.append(
+            f'<line class="tick" x1="{place:.1f}" x2="{place:.1f}" y1="{bottom:g}" '
+            f'y2="{bottom + 4:g}"/><text class="soft" x="{place:.1f}" y="{bottom + 17:g}" '
+            f'text-anchor="middle">{_shown(v, digits)}</text>'
+        )
+    parts.append(
+        f'<line class="axis" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{bottom:g}" '
+        f'y2="{bottom:g}"/>'
+    )
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    parts.append(
+        f'<text x="{middle:g}" y="{_HEIGHT - 4:g}" text-anchor="middle">{escape(labels[0])}</text>'
+        f'<text x="2" y="13">{escape(labels[1])}</text>'
+    )
+    return parts
+
+
+def _line(across: Axis, up: Axis, x: FloatArray, y: FloatArray, kind: str) -> str:
+    places = " ".join(
+        f"{across.place(a):.1f},{up.place(b):.1f}"
+        for a, b in zip(x.tolist(), y.tolist(), strict=True)
+    )
+    return f'<polyline class="{kind}" points="{places}"/>'
+
+
+def _shown(value: float, digits: int) -> str:
+    return f"{value:.{min(digits, 8)}f}".replace("-", "−")
