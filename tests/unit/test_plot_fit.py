@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import partialpool as pp
-from partialpool.plot import canvas, thinning
+from partialpool.plot import thinning, wording
 from partialpool.plot.fitted import FitPlots
 
 matplotlib.use("Agg")
@@ -30,7 +30,9 @@ def _no_figure_stays_open() -> Iterator[None]:
     assert not plt.get_fignums()
     yield
     for number in plt.get_fignums():
-        plt.figure(number).savefig("/dev/null", format="png")  # warnings of drawing are errors
+        plt.figure(number).savefig(
+            "/dev/null", format="png", dpi=50
+        )  # warnings of drawing are errors
         plt.close(number)
 
 
@@ -469,23 +471,23 @@ def test_names_of_the_data_are_no_mathematics() -> None:
 
 def test_names_that_begin_alike_keep_what_tells_them_apart() -> None:
     names = [f"experiment at the northern station, plot {i}" for i in range(12)]
-    short = canvas.labels(names, 16)
+    short = wording.labels(names, 16)
     assert len(set(short)) == 12
     assert max(map(len, short)) <= 16
     assert short[11].endswith("…11")
-    assert canvas.labels(["a", "b"], 16) == ["a", "b"]
-    assert canvas.clipped("abcdefghij", 6) == "abc…ij"
+    assert wording.labels(["a", "b"], 16) == ["a", "b"]
+    assert wording.clipped("abcdefghij", 6) == "abc…ij"
 
 
 def test_labels_are_spread_as_little_as_may_be() -> None:
-    assert canvas.spread([0.0, 5.0], 1) == [0, 5]
-    assert canvas.spread([1.0, 1.0, 9.0], 1) == pytest.approx([0.5, 1.5, 9])
-    assert canvas.spread([2.0, 1.0, 1.5], 1) == pytest.approx([2.5, 0.5, 1.5])
+    assert wording.spread([0.0, 5.0], 1) == [0, 5]
+    assert wording.spread([1.0, 1.0, 9.0], 1) == pytest.approx([0.5, 1.5, 9])
+    assert wording.spread([2.0, 1.0, 1.5], 1) == pytest.approx([2.5, 0.5, 1.5])
 
 
 def test_ticks_are_whole_numbers_without_an_offset() -> None:
-    assert canvas.numbers(1_000_200.0) == "1000200"
-    assert canvas.numbers(-0.1 - 0.2) == "−0.3"
+    assert wording.numbers(1_000_200.0) == "1000200"
+    assert wording.numbers(-0.1 - 0.2) == "−0.3"
 
 
 # -- bad input ------------------------------------------------------------------------------------

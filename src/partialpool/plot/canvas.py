@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._errors import SpecificationError, UnavailableError
+from . import wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,24 +29,24 @@ __all__ = [
     "MIDDLE",
     "SECOND",
     "WIDTH",
+    "across",
     "axes",
     "clean",
-    "clipped",
+    "column",
     "factor_ticks",
+    "folded",
     "grid",
     "headline",
     "inches",
     "ink",
-    "labels",
+    "letters",
+    "lowest",
     "name",
-    "numbers",
     "overall",
-    "plain",
     "require",
     "several",
     "small",
-    "spread",
-    "thousands",
+    "titled",
 ]
 
 WIDTH = 6.0  # inches: 600 pixels at matplotlib's 100 dots an inch, the narrowest that must read
@@ -153,6 +154,43 @@ def grid(
     return figure, out
 
 
+def column(count: int, height: float, extra: float) -> list[Axes]:
+    """Panels below each other, in two columns if more than four; `extra` inches for the rest."""
+    import matplotlib.pyplot as plt
+
+    down = -(-count // across(count))
+    size = (WIDTH, height * down + extra)
+    _, axes = plt.subplots(down, across(count), figsize=size, layout="constrained", squeeze=False)
+    panels = list(axes.ravel())
+    for spare in panels[count:]:
+        spare.remove()
+    return panels[:count]
+
+
+def lowest(axes: list[Axes]) -> list[Axes]:
+    """Those of the panels of `column` with none below."""
+    return axes[-across(len(axes)) :]
+
+
+def across(count: int) -> int:
+    """Columns of the panels of `column`."""
+    return 1 if count <= 4 else 2
+
+
+def titled(
+    axes: list[Axes], names: Sequence[str], words: str, notes: Iterable[str], *, own: bool
+) -> Any:
+    """A headline for panels of coefficients; the Axes, or an array of them where there are more."""
+    if len(axes) == 1:
+        headline(axes[0], f"{wording.plain(names[0], 30)}: {words[0].lower()}{words[1:]}", notes)
+        return axes[0]
+    for ax, text in zip(axes, names, strict=True):
+        headline(ax, wording.plain(text, 40), lines=1)
+    if own:
+        overall(axes[0].figure, words, notes)
+    return np.array(axes, dtype=object)
+
+
 def clean(ax: Axes) -> None:
     """Only the two axes that are read, with numbers that are whole in themselves.
 
@@ -163,13 +201,7 @@ def clean(ax: Axes) -> None:
 
     ax.spines[["top", "right"]].set_visible(False)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(ticker.FuncFormatter(numbers))
-
-
-def numbers(value: float, place: object = None) -> str:
-    """A tick's label."""
-    del place
-    return f"{value:.12g}".replace("-", "\N{MINUS SIGN}")
+        axis.set_major_formatter(ticker.FuncFormatter(wording.numbers))
 
 
 def ink() -> str:
@@ -219,7 +251,9 @@ def name(
     )
 
 
-def headline(ax: Axes, text: str, notes: Iterable[str] = (), *, lines: int = 3) -> None:
+def headline(
+    ax: Axes, text: str, notes: Iterable[str] = (), *, lines: int = 3, size: float | None = None
+) -> None:
     """The title, in words that say what to look for, and below it what is drawn, in small type.
 
     Parameters
@@ -230,18 +264,20 @@ def headline(ax: Axes, text: str, notes: Iterable[str] = (), *, lines: int = 3) 
         Sentences; empty ones are left out.
     lines : int
         At most so many lines of title; on one, what is too long loses its middle.
+    size : float, optional
+        Of the title, in points.
     """
     _thin_ticks(ax)
-    size = _base_size()
-    below = textwrap.wrap(" · ".join(n for n in notes if n), _letters(ax, _NOTE * size))
-    pad = 6.0 + 1.25 * _NOTE * size * len(below)
-    wide = _letters(ax, _HEADLINE * size)
+    below = textwrap.wrap(" · ".join(n for n in notes if n), letters(ax, small(), labelled=True))
+    pad = 6.0 + 1.25 * small() * len(below)
+    size = size or _HEADLINE * _base_size()
+    wide = letters(ax, size, labelled=True)
     title = (
-        clipped(text, int(0.85 * wide))
+        wording.clipped(text, int(0.9 * wide))
         if lines == 1
         else "\n".join(textwrap.wrap(text, wide)[:lines])
     )
-    ax.set_title(title, loc="left", fontsize=_HEADLINE * size, pad=pad, color=ink())
+    ax.set_title(title, loc="left", fontsize=size, pad=pad, color=ink())
     if below:
         ax.annotate(
             "\n".join(below),
@@ -249,7 +285,7 @@ def headline(ax: Axes, text: str, notes: Iterable[str] = (), *, lines: int = 3) 
             (0, 5),
             xycoords="axes fraction",
             textcoords="offset points",
-            fontsize=_NOTE * size,
+            fontsize=small(),
             color=MIDDLE,
             ha="left",
             va="bottom",
@@ -265,7 +301,7 @@ def _thin_ticks(ax: Axes) -> None:
 
     if not isinstance(ax.xaxis.get_major_locator(), ticker.MaxNLocator):
         return
-    letters = max((len(numbers(float(v))) for v in ax.get_xticks()), default=0)
+    letters = max((len(wording.numbers(float(v))) for v in ax.get_xticks()), default=0)
     room = inches(ax)[0] * 72 / (_GLYPH * 1.15 * _base_size() * (letters + 2))
     if len(ax.get_xticks()) > room:
         ax.xaxis.set_major_locator(ticker.MaxNLocator(max(int(room) - 1, 2), steps=[1, 2, 5, 10]))
@@ -273,78 +309,24 @@ def _thin_ticks(ax: Axes) -> None:
 
 def overall(figure: Any, text: str, notes: Iterable[str] = ()) -> None:
     """The same for a figure of several panels."""
-    size = _base_size()
-    inches = float(figure.get_size_inches()[0])
-    wide = [int(inches * 72 * 0.97 / (_GLYPH * s * size)) for s in (_HEADLINE, _NOTE)]
-    lines = textwrap.wrap(" · ".join(n for n in notes if n), wide[1])
-    title = "\n".join([*textwrap.wrap(text, wide[0])])
-    figure.suptitle(title, x=0.015, ha="left", fontsize=_HEADLINE * size, color=ink())
-    if lines:
-        figure.supxlabel(
-            "\n".join(lines), x=0.015, ha="left", fontsize=_NOTE * size, color=MIDDLE, gid="notes"
-        )
+    wide = float(figure.get_size_inches()[0])
+    size = _HEADLINE * _base_size()
+    title = "\n".join(textwrap.wrap(text, int(wide * 72 * 0.97 / (_GLYPH * size))))
+    figure.suptitle(title, x=0.015, ha="left", fontsize=size, color=ink())
+    below = folded(notes, wide)
+    if below:
+        figure.supxlabel(below, x=0.015, ha="left", fontsize=small(), color=MIDDLE, gid="notes")
+
+
+def folded(notes: Iterable[str], wide: float) -> str:
+    """Notes in lines of small type over `wide` inches."""
+    letters = int(wide * 72 * 0.97 / (_GLYPH * small()))
+    return "\n".join(textwrap.wrap(" · ".join(n for n in notes if n), letters))
 
 
 def small() -> float:
     """Size of small type in points."""
     return _NOTE * _base_size()
-
-
-def plain(text: object, most: int = 10_000) -> str:
-    """The user's text as it is: on one line, no mathematics in it, at most `most` characters."""
-    flat = "".join(c if c.isprintable() else " " for c in str(text))
-    return clipped(flat, most).replace("$", r"\$")
-
-
-def clipped(text: str, most: int) -> str:
-    """A text of at most `most` characters, its middle left out if it is longer.
-
-    Names of levels often begin alike, so that their ends tell them apart.
-    """
-    if len(text) <= most:
-        return text
-    tail = (most - 1) * 2 // 5
-    return f"{text[: most - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
-
-
-def thousands(count: int) -> str:
-    """A count with separators."""
-    return f"{count:,}"
-
-
-def labels(names: Iterable[object], most: int) -> list[str]:
-    """Names that fit in `most` characters: what all of them begin or end with goes first."""
-    texts = [plain(name).replace(r"\$", "$") for name in names]
-    if len(texts) > 1 and max(map(len, texts)) > most:
-        head, tail = _shared(texts), _shared([text[::-1] for text in texts])
-        if head + tail >= min(map(len, texts)):
-            tail = 0
-        head, tail = (count if count > 6 else 0 for count in (head, tail))
-        cores = [text[head : len(text) - tail].strip() for text in texts]
-        keep = max(most - max(map(len, cores)) - 2, 0) if head else 0
-        start = texts[0][: min(keep, head)].rstrip() + "…" if head else ""
-        texts = [start + core + ("…" if tail else "") for core in cores]
-    return [plain(text, most) for text in texts]
-
-
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Places for labels, each as near as may be to its own height and `gap` from the next.
-
-    Neighbours that are too close are merged and spaced about their mean (pool adjacent violators).
-    """
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    blocks: list[tuple[float, int]] = []  # mean of height - rank * gap, members
-    for rank, i in enumerate(order):
-        mean, size = heights[i] - rank * gap, 1
-        while blocks and blocks[-1][0] > mean:
-            other, count = blocks.pop()
-            mean, size = (other * count + mean * size) / (count + size), count + size
-        blocks.append((mean, size))
-    levels = [mean for mean, size in blocks for _ in range(size)]
-    out = [0.0] * len(heights)
-    for rank, i in enumerate(order):
-        out[i] = levels[rank] + rank * gap
-    return out
 
 
 def _base_size() -> float:
@@ -353,19 +335,12 @@ def _base_size() -> float:
     return float(matplotlib.rcParams["font.size"])
 
 
-def _shared(texts: list[str]) -> int:
-    """How many characters all texts begin with."""
-    least, most = min(texts), max(texts)
-    pairs = zip(least, most, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(least), len(most)))
-
-
 def factor_ticks(ax: Axes, levels: Iterable[object]) -> None:
     """Levels along the horizontal axis, slanted where they are many or long."""
-    names = labels(levels, 14)
+    names = wording.labels(levels, 14)
     step = -(-len(names) // 40)
     ax.set_xticks(range(0, len(names), step), names[::step])
-    if sum(len(name) + 2 for name in names[::step]) > _letters(ax, _base_size()):
+    if sum(len(name) + 2 for name in names[::step]) > letters(ax, _base_size()):
         ax.tick_params(axis="x", labelrotation=40)
         for label in ax.get_xticklabels():
             label.set_horizontalalignment("right")
@@ -383,6 +358,16 @@ def inches(ax: Axes) -> tuple[float, float]:
     )
 
 
-def _letters(ax: Axes, size: float) -> int:
-    """Letters of `size` points that fit on a line above the Axes."""
-    return max(int(inches(ax)[0] * 72 / (_GLYPH * size)), 16)
+def letters(ax: Axes, size: float, *, labelled: bool = False) -> int:
+    """Letters of `size` points that fit on a line above the Axes.
+
+    Long names of levels beside the vertical axis, once they are there, take room from it.
+    """
+    from matplotlib import ticker
+
+    room = inches(ax)[0] * 72
+    formatter = ax.yaxis.get_major_formatter()
+    if labelled and isinstance(formatter, ticker.FixedFormatter):
+        longest = max(map(len, formatter.seq), default=0)
+        room -= max(_GLYPH * small() * longest - 30, 0)
+    return max(int(room / (_GLYPH * size)), 16)

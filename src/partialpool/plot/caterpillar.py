@@ -10,7 +10,7 @@ from .. import effects
 from .._errors import SpecificationError
 from .._types import FloatArray
 from ..table import closest
-from . import canvas, thinning
+from . import canvas, thinning, wording
 from .canvas import ACCENT, MIDDLE
 from .residuals import normal_quantiles
 from .settings import response
@@ -121,7 +121,7 @@ def _thin(group: str, order: Any) -> tuple[Any, str]:
         return order, ""
     ranks = np.unique(np.round(np.linspace(0, count - 1, DRAWN)).astype(np.int64))
     return order[ranks], (
-        f"{DRAWN} of {canvas.thousands(count)} levels of {canvas.plain(group, 24)} drawn, evenly "
+        f"{DRAWN} of {wording.thousands(count)} levels of {wording.plain(group, 24)} drawn, evenly "
         "by rank"
     )
 
@@ -153,20 +153,22 @@ def _caterpillar(ax: Axes, panel: _Panel, places: Any, count: int, *, named: boo
     ax.set_ylim(-outer, len(places) - 1 + outer)
     ax.margins(x=0.1 if many else 0.05)
     if not many:
-        names = canvas.labels((panel.levels[i] for i in places), 22)
+        names = wording.labels((panel.levels[i] for i in places), 22)
         ax.set_yticks(y, names, fontsize=canvas.small())
         ax.tick_params(axis="y", length=0, labelleft=named)
         return
     ax.tick_params(axis="y", labelleft=False, length=0)
     if named:
-        ax.set_ylabel(f"{canvas.plain(panel.group, 24)}: {canvas.thousands(count)} levels, sorted")
+        ax.set_ylabel(
+            f"{wording.plain(panel.group, 24)}: {wording.thousands(count)} levels, sorted"
+        )
     _name_ends(ax, panel, places, values, half)
 
 
 def _name_ends(ax: Axes, panel: _Panel, places: Any, values: FloatArray, half: FloatArray) -> None:
     """The names of the lowest and the highest level, on the outer side of their bars."""
     ends = (int(np.argmin(values)), int(np.argmax(values)))
-    names = canvas.labels((panel.levels[places[at]] for at in ends), 14)
+    names = wording.labels((panel.levels[places[at]] for at in ends), 14)
     for at, side, text in zip(ends, (-1, 1), names, strict=True):
         end = float(values[at] + side * half[at])
         canvas.name(ax, text, (end, at), (4 * side, 0), kind="level")
@@ -184,7 +186,7 @@ def _quantiles(ax: Axes, panel: _Panel) -> str:
     ax.plot(reach, centre + slope * reach, color=MIDDLE, lw=1, ls=(0, (4, 3)), zorder=1)
     ax.scatter(x, y, s=26 if len(x) <= 100 else 10, color=canvas.ink(), alpha=0.75, lw=0, zorder=2)
     ends = (0, len(x) - 1)
-    names = canvas.labels((panel.levels[order[rank[at]]] for at in ends), 18)
+    names = wording.labels((panel.levels[order[rank[at]]] for at in ends), 18)
     for at, side, text in zip(ends, (1, -1), names, strict=True):
         canvas.name(ax, text, (float(x[at]), float(y[at])), (5 * side, -6 * side), kind="level")
     ax.margins(y=0.09)
@@ -207,8 +209,8 @@ def _explain(
     axes: list[Axes], at: int, panel: _Panel, record: LmmRecord, words: str, notes: list[str]
 ) -> None:
     """Headline and horizontal label of one panel; the first of `notes` goes for all panels."""
-    group, term = canvas.plain(panel.group, 24), canvas.plain(panel.term, 28)
-    about = canvas.plain(response(record), 28)
+    group, term = wording.plain(panel.group, 24), wording.plain(panel.term, 28)
+    about = wording.plain(response(record), 28)
     if not panel.values.any():
         notes = [*notes, "the estimated variance is 0, and so is each effect"]
     alone = len(axes) == 1
@@ -218,7 +220,7 @@ def _explain(
     if alone:
         canvas.headline(axes[at], words, notes)
     else:
-        canvas.headline(axes[at], f"{canvas.plain(panel.group, 14)}: {term}", notes[1:], lines=1)
+        canvas.headline(axes[at], f"{wording.plain(panel.group, 14)}: {term}", notes[1:], lines=1)
 
 
 def _finished(axes: list[Axes], words: str, notes: list[str], *, own: bool) -> Any:

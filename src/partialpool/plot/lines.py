@@ -9,7 +9,7 @@ import numpy as np
 from .._errors import SpecificationError
 from .._types import FloatArray, Group
 from ..table import closest
-from . import canvas, thinning
+from . import canvas, thinning, wording
 from .canvas import ACCENT, COLOURS, MARKERS, MIDDLE
 from .caterpillar import NAMED
 from .settings import (
@@ -18,6 +18,7 @@ from .settings import (
     covariate,
     curve,
     is_straight,
+    repeated,
     response,
     setting,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..lmm import LmmRecord
 
-__all__ = ["fitted_by_group"]
+__all__ = ["columns_at", "fitted_by_group", "grid", "held", "nested_in", "place_of"]
 
 TOLD_APART = len(MARKERS)  # groups with a marker and a name of their own
 DRAWN = 60  # groups: above that, a sample of them
@@ -44,7 +45,7 @@ class _Line(NamedTuple):
 
 def fitted_by_group(record: LmmRecord, x: str | None, group: str | None, ax: Any) -> Axes:
     """Data, population line and group lines over a covariate, or over the groups themselves."""
-    chosen = _group(record, group)
+    chosen = place_of(record, group)
     itself = x is not None and x == record.rows.groups[chosen].name
     codes = record.rows.groups[chosen].codes
     found = setting(record, None if itself else x, over=not itself, codes=codes)
@@ -53,7 +54,7 @@ def fitted_by_group(record: LmmRecord, x: str | None, group: str | None, ax: Any
     return _over_covariate(record, chosen, found, found.x, ax)
 
 
-def _group(record: LmmRecord, name: str | None) -> int:
+def place_of(record: LmmRecord, name: str | None) -> int:
     """Place of a grouping factor, the first if `name` is None.
 
     Raises
@@ -89,17 +90,17 @@ def _over_covariate(record: LmmRecord, place: int, found: Setting, x: Covariate,
     else:
         _draw_alike(drawn, group, lines)
     drawn.plot(*population, color=canvas.ink(), lw=2.2, ls=(0, (5, 2)), zorder=5, gid="population")
-    name, of = canvas.plain(x.name, 40), canvas.plain(group.name, 24)
+    name, of = wording.plain(x.name, 40), wording.plain(group.name, 24)
     if x.levels is not None:
         canvas.factor_ticks(drawn, x.levels)
-    drawn.set(xlabel=name, ylabel=canvas.plain(response(record), 40))
-    notes = ["thick dashed: the population", thinned, *_held(record, place, found), rows]
+    drawn.set(xlabel=name, ylabel=wording.plain(response(record), 40))
+    notes = ["thick dashed: the population", thinned, *held(record, place, found), rows]
     canvas.headline(drawn, f"How far do the {of} lines lie from the population's?", notes)
     return drawn
 
 
 def _population(record: LmmRecord, found: Setting, x: Covariate) -> tuple[FloatArray, FloatArray]:
-    at = _grid(record, x, np.ones(len(x.values), dtype=bool))
+    at = grid(record, x, np.ones(len(x.values), dtype=bool))
     return at, curve(record, found, _values(x, at), {}, random="none")
 
 
@@ -116,7 +117,7 @@ def _group_lines(
         if x is None:
             grids.append(np.zeros(1))
         else:
-            grids.append(_grid(record, x, order[start:stop]))
+            grids.append(grid(record, x, order[start:stop]))
     counts = [len(at) for at in grids]
     first = np.repeat(order[starts[: len(codes)]], counts)
     parts = {}
@@ -134,7 +135,7 @@ def _group_lines(
     ]
 
 
-def _grid(record: LmmRecord, x: Covariate, rows: Any) -> FloatArray:
+def grid(record: LmmRecord, x: Covariate, rows: Any) -> FloatArray:
     """Places on the horizontal axis between the least and the largest x of some rows."""
     values = x.values[rows]
     if x.levels is not None:
@@ -150,6 +151,30 @@ def _values(x: Covariate, at: FloatArray) -> Any:
     return at if x.levels is None else [x.levels[int(i)] for i in at]
 
 
+def columns_at(
+    record: LmmRecord, place: int, found: Setting, x: Covariate, at: FloatArray, row: int
+) -> dict[str, Any]:
+    """Columns of data in which one group goes along x, the other covariates at typical values.
+
+    Every grouping factor has its level of the used row `row`, so that all terms can be built.
+    """
+    columns = {name: repeated(value, len(at)) for name, value in found.typical.items()}
+    for g, group in enumerate(record.schema.groups):
+        for part in group.parts:
+            c = covariate(record, part.names[0])
+            value = c.values[row] if c.levels is None else c.levels[c.values[row]]
+            if g == place or c.name not in columns:
+                columns[c.name] = repeated(value, len(at))
+    return {**columns, x.name: _values(x, at)}
+
+
+def nested_in(record: LmmRecord, place: int) -> set[int]:
+    """A grouping factor and those that it is nested in."""
+    groups = record.schema.groups
+    names = {part.source for part in groups[place].parts}
+    return {g for g, one in enumerate(groups) if {part.source for part in one.parts} <= names}
+
+
 def _bars(record: LmmRecord, place: int) -> str:
     """The bars of a group and of those that it is nested in, as ``predict(random=)`` reads."""
     names = {part.source for part in record.schema.groups[place].parts}
@@ -162,7 +187,7 @@ def _bars(record: LmmRecord, place: int) -> str:
     return "~ " + " + ".join(bars)
 
 
-def _held(record: LmmRecord, place: int, found: Setting) -> list[str]:
+def held(record: LmmRecord, place: int, found: Setting) -> list[str]:
     """Where the other covariates are; those that make the group are each group's own."""
     own = {part.names[0] for part in record.schema.groups[place].parts}
     parts = [at for name, at in found.said.items() if name in own]
@@ -176,12 +201,12 @@ def _held(record: LmmRecord, place: int, found: Setting) -> list[str]:
 
 def _sampled_groups(group: Group) -> tuple[Any, str]:
     count = len(group.levels)
-    name = canvas.plain(group.name, 24)
+    name = wording.plain(group.name, 24)
     if count <= DRAWN:
         return np.arange(count), f"{count} levels of {name}, each over its own range"
     drawn = np.random.default_rng(thinning.SEED).choice(count, DRAWN, replace=False)
     return np.sort(drawn), (
-        f"{DRAWN} of {canvas.thousands(count)} levels of {name} drawn at random "
+        f"{DRAWN} of {wording.thousands(count)} levels of {name} drawn at random "
         f"(seed {thinning.SEED}), each over its own range"
     )
 
@@ -221,16 +246,16 @@ def _draw_apart(ax: Axes, group: Group, lines: list[_Line], *, own: bool) -> Non
 
     counts = np.bincount(group.codes, minlength=len(group.levels))
     handles = []
-    names = canvas.labels((group.levels[line.code] for line in lines), 16)
+    names = wording.labels((group.levels[line.code] for line in lines), 16)
     for line, name in zip(lines, names, strict=True):
         style: dict[str, Any] = {"color": COLOURS[line.code], "marker": MARKERS[line.code], "ms": 5}
         ax.plot(line.x, line.y, lw=2, zorder=4, gid="group", **style)
-        label = f"{name} ({canvas.thousands(int(counts[line.code]))})"
+        label = f"{name} ({wording.thousands(int(counts[line.code]))})"
         handles.append(Line2D([], [], lw=2, label=label, **style))
     place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if own else {"loc": "best"}
     ax.legend(
         handles=handles,
-        title=f"{canvas.plain(group.name, 16)} (rows)",
+        title=f"{wording.plain(group.name, 16)} (rows)",
         alignment="left",
         frameon=False,
         fontsize=canvas.small(),
@@ -256,7 +281,7 @@ def _draw_alike(ax: Axes, group: Group, lines: list[_Line]) -> None:
             gid="group",
         )
     ends = (lines[0], lines[-1])
-    names = canvas.labels((group.levels[line.code] for line in ends), 18)
+    names = wording.labels((group.levels[line.code] for line in ends), 18)
     for line, text in zip(ends, names, strict=True):
         end = float(line.x[-1]), float(line.y[-1])
         canvas.name(ax, text, end, (5, 0), kind="level", color=ACCENT)
@@ -275,7 +300,7 @@ def _over_groups(record: LmmRecord, place: int, found: Setting, ax: Any) -> Axes
     order = np.argsort(heights, kind="stable")
     if count > NAMED:
         order = order[np.unique(np.round(np.linspace(0, count - 1, NAMED)).astype(np.int64))]
-        thinned = f"{NAMED} of {canvas.thousands(count)} levels drawn, evenly by rank"
+        thinned = f"{NAMED} of {wording.thousands(count)} levels drawn, evenly by rank"
     population = float(curve(record, found, np.zeros(1), {}, random="none")[0])
     rank = np.full(count, -1)
     rank[order] = np.arange(len(order))
@@ -292,16 +317,16 @@ def _over_groups(record: LmmRecord, place: int, found: Setting, ax: Any) -> Axes
     )
     at = np.arange(len(order))
     drawn.scatter(heights[order], at, s=38, marker="D", color=ACCENT, zorder=3, gid="group")
-    names = canvas.labels((group.levels[i] for i in order), 22)
+    names = wording.labels((group.levels[i] for i in order), 22)
     drawn.set_yticks(at, names, fontsize=canvas.small())
     drawn.tick_params(axis="y", length=0)
     drawn.set_ylim(-0.8, len(order) - 0.2)
-    drawn.set(xlabel=canvas.plain(response(record), 40), ylabel=canvas.plain(group.name, 24))
+    drawn.set(xlabel=wording.plain(response(record), 40), ylabel=wording.plain(group.name, 24))
     notes = [
         "diamonds: predictions",
         "dashed: the population",
         thinned,
-        *_held(record, place, found),
+        *held(record, place, found),
         some,
     ]
     canvas.headline(drawn, "How far does each level lie from the population?", notes)

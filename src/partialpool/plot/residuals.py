@@ -9,7 +9,7 @@ import numpy as np
 from .. import diagnostics, frames, predict
 from .._errors import SpecificationError
 from .._types import FloatArray
-from . import canvas, thinning
+from . import canvas, thinning, wording
 from .canvas import ACCENT, FAINT, MIDDLE
 from .settings import response
 
@@ -29,7 +29,7 @@ def residuals(record: Record, ax: Any) -> Axes:
     """Residuals against fitted values, with medians of bins."""
     weighted = record.rows.weights is not None
     values = diagnostics.residuals(record, "pearson" if weighted else "response")
-    name = canvas.plain(response(record), 40)
+    name = wording.plain(response(record), 40)
     word = f"residual of {name}" + (" × √weight" if weighted else "")
     drawn = canvas.axes(ax)
     notes = _scatter(drawn, record, predict.fitted(record), values, np.abs(values))
@@ -43,7 +43,7 @@ def scale_location(record: Record, ax: Any) -> Axes:
     """Square roots of absolute standardised residuals against fitted values."""
     standard, left = _standardised(record)
     size = np.sqrt(np.abs(standard))
-    name = canvas.plain(response(record), 40)
+    name = wording.plain(response(record), 40)
     drawn = canvas.axes(ax)
     notes = _scatter(drawn, record, predict.fitted(record), size, size)
     drawn.axhline(_EVEN, color=MIDDLE, lw=1, ls=(0, (4, 3)), zorder=1)
@@ -63,7 +63,7 @@ def qq(record: Record, ax: Any) -> Axes:
     x = normal_quantiles(len(order))[rank]
     y = standard[order][rank]
     lower, upper = _band(len(order), rank)
-    name = canvas.plain(response(record), 40)
+    name = wording.plain(response(record), 40)
     drawn = canvas.axes(ax)
     canvas.clean(drawn)
     drawn.fill_between(x, lower, upper, color=FAINT, alpha=0.5, lw=0, zorder=1)
@@ -107,7 +107,7 @@ def _standardised(record: Record) -> tuple[FloatArray, str]:
             "can be standardised: the model fits the response exactly. Look at plot.residuals()."
         )
     rows = "row" if lost == 1 else "rows"
-    return values, f"{canvas.thousands(lost)} {rows} of leverage 1 left out" if lost else ""
+    return values, f"{wording.thousands(lost)} {rows} of leverage 1 left out" if lost else ""
 
 
 def _scatter(
@@ -126,7 +126,7 @@ def _scatter(
     notes = []
     if mid.size:
         ax.plot(mid, heights, color=ACCENT, lw=2, marker="s", ms=4, zorder=3)
-        of = f"all {canvas.thousands(len(rows))} rows in" if thinned else ""
+        of = f"all {wording.thousands(len(rows))} rows in" if thinned else ""
         notes.append(
             f"line: medians of {of} {mid.size} bins of the fitted values".replace("  ", " ")
         )
@@ -147,7 +147,7 @@ def _shade(count: int) -> float:
 
 def _row_names(record: Record, places: Any) -> list[str]:
     index = frames.used_index(record)
-    return [canvas.plain(index[int(i)], 16) for i in places]
+    return [wording.plain(index[int(i)], 16) for i in places]
 
 
 def _name(
@@ -159,7 +159,7 @@ def _name(
     left, right = ax.get_xlim()
     points = canvas.inches(ax)[1] * 72
     gap = 1.15 * canvas.small() / points * (high - low)
-    heights = canvas.spread([float(v) for v in y], gap)
+    heights = wording.spread([float(v) for v in y], gap)
     for at, height, text in zip(x, heights, names, strict=True):
         inner = at > (0 if climbing else left + 0.8 * (right - left))
         rise = (6 if inner else -6) if climbing else 0

@@ -16,12 +16,23 @@ from ..frames import PickledTable
 from ..reader import option_expression
 from ..schema import plan_of
 from ..table import closest
-from . import canvas
+from . import wording
 
 if TYPE_CHECKING:
     from ..estimates import Record
+    from ..schema import Schema
 
-__all__ = ["Covariate", "Setting", "covariate", "curve", "is_straight", "response", "setting"]
+__all__ = [
+    "Covariate",
+    "Setting",
+    "covariate",
+    "curve",
+    "is_straight",
+    "open_schema",
+    "repeated",
+    "response",
+    "setting",
+]
 
 
 class Covariate(NamedTuple):
@@ -87,16 +98,11 @@ def setting(
     chosen = x if x is not None else _first(found, codes) if over else None
     others = {name: c for name, c in found.items() if name != chosen}
     typical = {name: _typical(c) for name, c in others.items()}
-    said = {
-        name: f"{name} = {typical[name]:.5g} (mean)"
-        if c.levels is None
-        else f"{name} = {typical[name]}"
-        for name, c in others.items()
-    }
+    said = {name: _said(c, typical[name]) for name, c in others.items()}
     return Setting(
         found[chosen] if chosen else None,
         typical,
-        {name: canvas.plain(text, 40) for name, text in said.items()},
+        said,
     )
 
 
@@ -165,25 +171,34 @@ def curve(
     """
     held = {**found.typical, **fixed}
     columns = {
-        name: value if name in fixed else _repeated(value, len(grid))
-        for name, value in held.items()
+        name: value if name in fixed else repeated(value, len(grid)) for name, value in held.items()
     }
     if found.x is not None:
         columns.setdefault(found.x.name, grid)
     if not columns:
         columns = {"row": np.zeros(len(grid))}
-    # Weights do not move the line, so an array of them need not follow new rows.
-    left = tuple(name for name in record.schema.array_options if name != "weights")
-    asked = replace(record, schema=record.schema._replace(array_options=left))
-    if left:
+    asked = replace(record, schema=open_schema(record))
+    return predict.predict(asked, columns, random=random).fit
+
+
+def open_schema(record: Record) -> Schema:
+    """The schema for rows of our own: an array of weights does not move a line, an offset does.
+
+    Raises
+    ------
+    UnavailableError
+        If the fit took its offset from an array.
+    """
+    schema = record.schema
+    if "offset" in schema.array_options:
         raise UnavailableError(
             "No lines can be drawn: the fit took its offset from an array, which says nothing of "
             "other rows. Fit again with the offset in a column of the data."
         )
-    return predict.predict(asked, columns, random=random).fit
+    return schema._replace(array_options=())
 
 
-def _repeated(value: Any, count: int) -> Any:
+def repeated(value: Any, count: int) -> Any:
     return [value] * count if isinstance(value, str) else np.repeat(np.asarray(value), count)
 
 
@@ -220,6 +235,13 @@ def _typical(c: Covariate) -> Any:
     if c.levels is None:
         return float(np.mean(c.values))
     return c.levels[int(np.bincount(c.values[c.values >= 0]).argmax())]
+
+
+def _said(c: Covariate, value: Any) -> str:
+    """Where a covariate is held, in words."""
+    if c.levels is not None:
+        return wording.plain(f"{c.name} = {value}", 40)
+    return wording.plain(f"{c.name} = {wording.numbers(float(format(value, '.5g')))} (mean)", 40)
 
 
 def _unknown(x: str, names: list[str], record: Record) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
-from .canvas import thousands
+from .wording import thousands
 
 __all__ = ["POINTS", "SEED", "binned_medians", "jitter", "order_statistics", "sample"]
 
