@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -260,7 +261,7 @@ def _reproduce(record: Record, compared: bool) -> str:
     ]
     versions = {"partialpool": __version__, "Python": platform.python_version()}
     for name in ("numpy", "scipy", "pandas"):
-        versions[name] = __import__(name).__version__
+        versions[name] = metadata.version(name)
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"<pre><code>{chr(10).join(map(escape, lines))}</code></pre>\n<p>Made with {escape(said)}.</p>\n"
