@@ -64,6 +64,10 @@ class Comparison(Findings):
 
         return page.comparison(self, path)
 
+    def blocks(self) -> tuple[Block, ...]:
+        """What is printed below the words: two tables, facts, and why numbers are missing."""
+        return (_coefficients(self), _errors(self), _facts(self), *_missing(self))
+
     def as_text(self) -> str:
         """The comparison as plain text; what ``print`` shows."""
         return text.render(_report(self))
@@ -150,15 +154,17 @@ def compare_formula(formula: str, data: Any, **options: Any) -> Comparison:
 
 def _report(c: Comparison) -> Report:
     """Words first, then the numbers they rest on."""
-    blocks: list[Block] = [Note("info", "answer", sentence) for sentence in c.sentences()]
-    blocks.append(_coefficients(c))
-    errors = _errors(c)
-    blocks += [errors, _facts(c)]
-    found = dict.fromkeys(r.note for r in c.rows if r.note)
-    for note in found:
-        names = ", ".join(r.name for r in c.rows if r.note == note)
-        blocks.append(Note("info", "missing", f"{names}: {note}."))
-    return Report("Why lm and lmer differ", "comparison", tuple(blocks))
+    words = tuple(Note("info", "answer", sentence) for sentence in c.sentences())
+    return Report("Why lm and lmer differ", "comparison", (*words, *c.blocks()))
+
+
+def _missing(c: Comparison) -> list[Note]:
+    """Why numbers are missing from the tables, a reason a note."""
+    reasons = dict.fromkeys(r.note for r in c.rows if r.note)
+    return [
+        Note("info", "missing", f"{', '.join(r.name for r in c.rows if r.note == note)}: {note}.")
+        for note in reasons
+    ]
 
 
 def _coefficients(c: Comparison) -> Table:
