@@ -84,10 +84,11 @@ lint: $(STAMPS)/lint
 types: $(STAMPS)/lint $(STAMPS)/package
 	@$(BIN)/mypy --strict src
 
-# docs/reference from the docstrings, and the README's picture.
+# docs/reference from the docstrings, and the pictures.
 docs: $(STAMPS)/package $(STAMPS)/test
 	@$(BIN)/python docs/build_reference.py
 	@$(BIN)/python examples/mpg_picture.py
+	@$(BIN)/python examples/comparison_pictures.py
 
 bench: $(STAMPS)/package $(STAMPS)/test
 	@$(BIN)/python -m benchmarks
