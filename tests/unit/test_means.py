@@ -256,6 +256,19 @@ def test_weights_given_by_level(cake: Any) -> None:
     assert "with the weights given" in str(named)
 
 
+@pytest.mark.parametrize("name", ["emmean", "df", "contrast", "estimate", "p_value"])
+def test_factors_called_like_a_column_keep_theirs(name: str) -> None:
+    fit = pp.lm(f"hwy ~ {name} + fl", pp.datasets.load("mpg").rename(columns={"drv": name}))
+    means = fit.emmeans(name, by="fl", at={"fl": ["p", "r"]})
+    for frame in (means.to_frame(), means.pairs().to_frame()):
+        assert frame.columns.is_unique
+        assert frame.shape[1] == 7
+    assert means.to_frame().iloc[:3, 0].tolist() == ["4", "f", "r"]
+    swapped = fit.emmeans("fl", by=name, at={"fl": ["p", "r"]}).pairs().to_frame()
+    assert swapped.iloc[:, 1].tolist() == ["4", "f", "r"]
+    assert swapped.columns[0] == "contrast"
+
+
 # -- contrasts ------------------------------------------------------------------------------------
 
 

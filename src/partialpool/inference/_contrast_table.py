@@ -136,7 +136,7 @@ class Contrasts:
     def _columns(self) -> list[_printed.Column]:
         m = len(self.names)
         labels = [group for group in self.groups for _ in range(m)]
-        return [
+        columns = [
             _printed.Column("contrast", list(self.names) * len(self.groups), "text"),
             *(
                 _printed.Column(name, [label[i] for label in labels], "text")
@@ -148,6 +148,7 @@ class Contrasts:
             _printed.Column("t_ratio", self.t_ratio.tolist(), "t"),
             _printed.Column("p_value", self.p_value.tolist(), "p"),
         ]
+        return _printed.apart(columns)
 
     def _notes(self) -> list[str]:
         m = len(self.names)

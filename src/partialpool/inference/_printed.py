@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-__all__ = ["Column", "gaps", "html", "text"]
+__all__ = ["Column", "apart", "gaps", "html", "text"]
 
 _LINE = 88  # letters of a wrapped note
 
@@ -27,6 +27,20 @@ class Column(NamedTuple):
     name: str
     values: Sequence[Any]
     kind: str
+
+
+def apart(columns: Sequence[Column]) -> list[Column]:
+    """The columns, an underscore after the name of a variable that is called like another one."""
+    own = {column.name for column in columns if column.kind != "text"} | {"contrast"}
+    out = []
+    for i, column in enumerate(columns):
+        name = column.name
+        if column.kind == "text" and (i > 0 or name != "contrast"):
+            while name in own:
+                name += "_"
+            own.add(name)
+        out.append(column._replace(name=name))
+    return out
 
 
 def text(title: str, columns: Sequence[Column], notes: Sequence[str]) -> str:

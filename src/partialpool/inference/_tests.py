@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["joint_tests"]
 
 _RANK = 1e-6  # as in `_estimable`
+_COLUMNS = ("num_df", "den_df", "F", "p_value")
 _REDUCED = "num_df is smaller than the contrasts of the term where some are not estimable."
 
 
@@ -31,6 +32,7 @@ def joint_tests(means: MarginalMeans) -> pd.DataFrame:
     from .noted import Table
 
     factors = [name for name in means.factors if len(_levels(means, name)) > 1]
+    by = [f"{name}_" if name in _COLUMNS else name for name in means.by]
     k = means._per_group()
     rows: list[dict[str, Any]] = []
     terms: list[str] = []
@@ -45,8 +47,8 @@ def joint_tests(means: MarginalMeans) -> pd.DataFrame:
                     continue
                 terms.append(":".join(chosen))
                 reduced = reduced or tested["num_df"] < len(C)
-                rows.append(dict(zip(means.by, group, strict=True)) | tested)
-    names = [*means.by, "num_df", "den_df", "F", "p_value"]
+                rows.append(dict(zip(by, group, strict=True)) | tested)
+    names = [*by, *_COLUMNS]
     table = Table(rows, index=pd.Index(terms, name="term"), columns=names)
     table.attrs["title"] = f"Joint tests of {means.title[0].lower()}{means.title[1:]}"
     table.attrs["notes"] = (*means.notes, *([_REDUCED] if reduced else []))

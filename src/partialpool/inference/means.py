@@ -84,7 +84,8 @@ class MarginalMeans:
         -------
         DataFrame
             The factors, those of `by`, then ``emmean`` (or ``trend``), ``std_error, df, conf_low,
-            conf_high``; the limits are not adjusted for the number of means.
+            conf_high``; the limits are not adjusted for the number of means. A factor that is
+            called like one of these columns gets an underscore.
         """
         import pandas as pd
 
@@ -204,14 +205,14 @@ class MarginalMeans:
             _printed.Column(name, [label[i] for label in self.labels], "text")
             for i, name in enumerate(names)
         ]
-        return [
-            *columns,
+        columns += [
             _printed.Column(self.quantity, self.estimate.tolist(), "value"),
             _printed.Column("std_error", self.std_error.tolist(), "value"),
             _printed.Column("df", self.df.tolist(), "df"),
             _printed.Column("conf_low", (self.estimate - half).tolist(), "value"),
             _printed.Column("conf_high", (self.estimate + half).tolist(), "value"),
         ]
+        return _printed.apart(columns)
 
     def _notes(self) -> list[str]:
         rows = [_row_text(self, i) for i in range(len(self))]
