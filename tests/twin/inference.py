@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.twin.dense import REAL, Dense
+from tests.twin.dense import Dense
 
 
 def elements(twin: Dense, terms) -> list[np.ndarray]:
@@ -23,7 +23,7 @@ def elements(twin: Dense, terms) -> list[np.ndarray]:
             for a in range(b, k):
                 if term.diagonal and a != b:
                     continue
-                S = np.zeros((twin.Z.shape[1],) * 2, REAL)
+                S = np.zeros((twin.Z.shape[1],) * 2, twin.Z.dtype)
                 S[first + a, first + b] = S[first + b, first + a] = 1
                 out.append(S)
         start += J * k
@@ -40,7 +40,7 @@ def kenward_roger(twin: Dense, terms, theta):
     VG = [Vi @ g for g in G]
     P = [-X.T @ v @ Vi @ X for v in VG]
     Q = [[X.T @ v @ u @ Vi @ X for u in VG] for v in VG]
-    information = np.empty((len(G), len(G)), REAL)
+    information = np.empty((len(G), len(G)), twin.Z.dtype)
     for i, v in enumerate(VG):
         for j, u in enumerate(VG):
             trace = np.sum(v * u.T) - 2 * np.sum(Phi * Q[i][j])
