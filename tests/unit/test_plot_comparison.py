@@ -256,7 +256,7 @@ def test_steps_add_up_to_the_observation(mpg: Any) -> None:
     assert line(ax, "total")[0, 0] == 29
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels == ["average row", "displ", "year", "class effect", "residual", "observed"]
-    assert texts(ax, "size")[:2] == ["+4.00", "−0.55"]
+    assert texts(ax, "size") == ["+4.00", "−0.55", "+1.26", "−0.02", "24.32", "29.00"]
     assert ax.get_xlabel() == "hwy"
     filled = [p.get_hatch() for p in ax.patches if p.get_gid() == "part"]
     assert [bool(h) for h in filled] == list(ends < starts)

@@ -37,8 +37,10 @@ __all__ = [
     "folded",
     "grid",
     "headline",
+    "horizontal",
     "inches",
     "ink",
+    "leftmost",
     "letters",
     "lowest",
     "name",
@@ -53,8 +55,8 @@ WIDTH = 6.0  # inches: 600 pixels at matplotlib's 100 dots an inch, the narrowes
 
 MIDDLE = "#757575"  # 4.6 to 1 on white and on black
 FAINT = "#c4c4c4"
-ACCENT = "#0072b2"  # of Okabe and Ito's palette: told apart by most colour-blind readers
-SECOND = "#d55e00"
+ACCENT = "#005a9c"  # darker than the second, so that the two differ in grey
+SECOND = "#d55e00"  # of Okabe and Ito's palette, as most below: for colour-blind readers too
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#7f3c8d", "#56b4e9", "#b8860b", "#cc79a7", "#757575")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -161,15 +163,21 @@ def column(count: int, height: float, extra: float) -> list[Axes]:
     down = -(-count // across(count))
     size = (WIDTH, height * down + extra)
     _, axes = plt.subplots(down, across(count), figsize=size, layout="constrained", squeeze=False)
-    panels = list(axes.ravel())
-    for spare in panels[count:]:
+    # What is left over stays empty at the end of the first row: the last row has the ticks.
+    first = across(count) - (across(count) * down - count)
+    for spare in axes[0, first:]:
         spare.remove()
-    return panels[:count]
+    return [*axes[0, :first], *axes[1:].ravel()]
 
 
 def lowest(axes: list[Axes]) -> list[Axes]:
     """Those of the panels of `column` with none below."""
     return axes[-across(len(axes)) :]
+
+
+def leftmost(place: int, count: int) -> bool:
+    """Does the panel at this place of `column` begin a row?"""
+    return place == 0 or (place - count) % across(count) == 0
 
 
 def across(count: int) -> int:
@@ -358,6 +366,11 @@ def inches(ax: Axes) -> tuple[float, float]:
     )
 
 
+def horizontal(ax: Axes, text: str) -> None:
+    """The label of the horizontal axis, in as many lines as it needs."""
+    ax.set_xlabel("\n".join(textwrap.wrap(text, letters(ax, _base_size()))))
+
+
 def letters(ax: Axes, size: float, *, labelled: bool = False) -> int:
     """Letters of `size` points that fit on a line above the Axes.
 
@@ -366,8 +379,7 @@ def letters(ax: Axes, size: float, *, labelled: bool = False) -> int:
     from matplotlib import ticker
 
     room = inches(ax)[0] * 72
-    formatter = ax.yaxis.get_major_formatter()
-    if labelled and isinstance(formatter, ticker.FixedFormatter):
-        longest = max(map(len, formatter.seq), default=0)
+    if labelled and isinstance(ax.yaxis.get_major_locator(), ticker.FixedLocator):
+        longest = max((len(label.get_text()) for label in ax.get_yticklabels()), default=0)
         room -= max(_GLYPH * small() * longest - 30, 0)
     return max(int(room / (_GLYPH * size)), 16)

@@ -23,6 +23,14 @@ class ComparisonPlots:
     Parameters
     ----------
     comparison : Comparison
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> c = pp.compare("hwy ~ displ + year + (1 | class)", pp.datasets.load("mpg"))
+    >>> from matplotlib.figure import Figure
+    >>> c.plot.path("displ", ax=Figure().subplots()).get_xlabel()
+    'sd(class) / sd(residual)'
     """
 
     __slots__ = ("_comparison",)

@@ -28,8 +28,9 @@ class FitPlots:
     --------
     >>> import partialpool as pp
     >>> fit = pp.lmer("Reaction ~ Days + (Days | Subject)", pp.datasets.load("sleepstudy"))
-    >>> fit.plot.ranef().shape  # doctest: +SKIP
-    (2,)
+    >>> from matplotlib.figure import Figure
+    >>> fit.plot.residuals(ax=Figure().subplots()).get_xlabel()
+    'fitted Reaction'
     """
 
     __slots__ = ("_record",)

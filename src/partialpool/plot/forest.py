@@ -28,7 +28,7 @@ def forest(c: Comparison, terms: str | Sequence[str] | None, ax: Any) -> Any:
     chosen, left = chosen_rows(c, terms)
     axes = canvas.several(ax, len(chosen), lambda: canvas.column(len(chosen), 1.2, 0.75))
     for i, (drawn, row) in enumerate(zip(axes, chosen, strict=True)):
-        named = ax is not None or i % canvas.across(len(axes)) == 0
+        named = ax is not None or canvas.leftmost(i, len(axes))
         _panel(drawn, row, named=named)
     smallest = min(c.mixed.rows.groups, key=lambda group: len(group.levels))
     few = f"{len(smallest.levels)} levels of {wording.plain(smallest.name, 24)} are few: "

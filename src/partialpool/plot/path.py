@@ -83,7 +83,7 @@ def path(c: Comparison, terms: str | Sequence[str] | None, ax: Any) -> Any:
         axis.draw(drawn, named=drawn in bottom)
         _values(drawn, c, x, values, points, named=i == 0 and not narrow)
         if drawn in bottom:
-            drawn.set_xlabel(wording.plain(c.ratio_name))
+            canvas.horizontal(drawn, wording.plain(c.ratio_name))
     open_ends = any(not math.isfinite(row.within) for row in chosen)
     notes = [
         "grey: lmer ± 1 standard error",

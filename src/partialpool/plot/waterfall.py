@@ -125,8 +125,8 @@ def _draw(ax: Axes, steps: _Steps, *, centred: bool) -> None:
     y = -np.arange(1, len(ends) + 1)
     first = 0
     ax.plot([steps.start] * 2, [first + 0.35, y[0] - 0.35], color=MIDDLE, lw=0.9, zorder=1)
-    numbers = wording.significant(list(steps.sizes))
-    for at, low, high, text in zip(y, starts, ends, numbers, strict=True):
+    written = wording.significant([steps.start, *steps.sizes, steps.total], 4)
+    for at, low, high, text in zip(y, starts, ends, written[1:-1], strict=True):
         up = high >= low
         ax.barh(
             at,
@@ -155,9 +155,8 @@ def _draw(ax: Axes, steps: _Steps, *, centred: bool) -> None:
     last = y[-1] - 1
     ax.plot(steps.total, last, marker="D", ms=8, color=canvas.ink(), zorder=4, gid="total")
     ax.plot([steps.total] * 2, [y[-1] - 0.31, last], color=MIDDLE, lw=0.9, zorder=1)
-    shown = wording.significant([steps.start, steps.total], 4)
-    canvas.name(ax, shown[0], (steps.start, 0), (7, 0), kind="size", color=canvas.ink())
-    canvas.name(ax, shown[1], (steps.total, last), (9, 0), kind="size", color=canvas.ink())
+    canvas.name(ax, written[0], (steps.start, 0), (7, 0), kind="size", color=canvas.ink())
+    canvas.name(ax, written[-1], (steps.total, last), (9, 0), kind="size", color=canvas.ink())
     begin = "average row" if centred else "zero"
     ax.set_yticks([0, *y, last], [begin, *steps.names, "observed"], fontsize=canvas.small())
     ax.tick_params(axis="y", length=0)
