@@ -142,7 +142,7 @@ class Inference(Tabled):
         *,
         by: str | Sequence[str] | None = None,
         at: Mapping[str, Any] | None = None,
-        weights: str = "equal",
+        weights: str | Mapping[str, Any] = "equal",
         ddf: str = "satterthwaite",
         level: float = 0.95,
     ) -> MarginalMeans:
@@ -158,8 +158,8 @@ class Inference(Tabled):
             Factors within whose levels comparisons are made.
         at : mapping, optional
             Values of covariates, ``{"temp": [175, 225]}``, or a choice of levels.
-        weights : "equal", "proportional" or "cells"
-            Of the levels averaged out.
+        weights : "equal", "proportional", "outer", "cells" or mapping
+            Of the levels averaged out; a mapping gives them for each factor.
         ddf : "satterthwaite" or "kenward-roger"
         level : float
             Of the confidence limits.
@@ -187,7 +187,7 @@ class Inference(Tabled):
         *,
         by: str | Sequence[str] | None = None,
         at: Mapping[str, Any] | None = None,
-        weights: str = "equal",
+        weights: str | Mapping[str, Any] = "equal",
         ddf: str = "satterthwaite",
         level: float = 0.95,
     ) -> MarginalMeans:

@@ -153,8 +153,8 @@ def _grid(
         data[one.name] = values if one.levels is None else [one.levels[i] for i in values]
     schema = settings.open_schema(record)
     terms = tuple(t._replace(group=0) for t in schema.terms if t.group == place)
-    part = schema._replace(terms=terms, groups=(schema.groups[place],))
-    return grids, design.rebuild(part, tables.of(data), random=True)
+    own_schema = schema._replace(terms=terms, groups=(schema.groups[place],))
+    return grids, design.rebuild(own_schema, tables.of(data), random=True)
 
 
 def _random_columns(rows: Any, record: LmmRecord, place: int, columns: list[str]) -> FloatArray:
