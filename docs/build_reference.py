@@ -27,6 +27,14 @@ RESULTS = {
     "Summary": "report.summary",
     "Optimum": "optimize",
     "Objective": "halfway",
+    "Bootstrap": "inference.bootstrap",
+    "MarginalMeans": "inference.means",
+    "Contrasts": "inference.means",
+    "Check": "check",
+    "Influence": "influence",
+    "Comparison": "comparing",
+    "FitPlots": "plot.fitted",
+    "ComparisonPlots": "plot.comparison",
 }
 TARGET = Path(__file__).parent / "reference"
 HEADING = re.compile(r"^(\S[^\n]*)\n-{3,}$", re.MULTILINE)
