@@ -100,6 +100,18 @@ def exact():
     return Situation("y ~ x + (1 | site)", d.assign(y=2 * d.x + 1))
 
 
+def partly_zero():
+    """Slopes that do not vary beside intercepts that do."""
+    d = simulated(12, 9, seed=12)
+    return Situation("y ~ x + (1 | site) + (0 + x | site)", d)
+
+
+def small():
+    """So many rows that a contextual effect of no importance is found."""
+    d = simulated(1500, 12, seed=13, slope=5.0, contextual=0.12, spread=0.3)
+    return Situation("y ~ x + (1 | site)", d)
+
+
 SITUATIONS = {
     "mpg": mpg(),
     "related": related(),
@@ -108,6 +120,8 @@ SITUATIONS = {
     "zero": zero(),
     "balanced": balanced(),
     "few levels": few(),
+    "small": small(),
+    "partly zero": partly_zero(),
     "crossed": mpg("(1 | class) + (1 | manufacturer)"),
     "nested": Situation("strength ~ 1 + (1 | batch/cask)", pp.datasets.load("Pastes")),
     "slopes, balanced": sleepstudy(),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from . import varcorr
 from .compare_prose import all_of, clipped, count, number, numbers, percent
-from .compare_warning import warning
+from .compare_warning import is_small, warning
 
 if TYPE_CHECKING:
     from .compare_findings import Findings
@@ -40,8 +41,7 @@ def sentences(c: Findings) -> tuple[str, ...]:
         _models(c),
         _weights(c),
         _move(c),
-        _outside(c),
-        warning(c),
+        *warning(c),
         _errors(c),
         _advice(c),
         _no_option(c),
@@ -69,7 +69,7 @@ def _models(c: Findings) -> str:
     return (
         f"The two models {doubt}assume different things: lm (complete pooling) takes the "
         f"{c.mixed.rows.nobs:,} rows as independent{given}, while lmer (partial pooling) lets "
-        f"{_parts(c)}, drawn from a normal distribution, {alike}."
+        f"{_parts(c)}, drawn from a normal distribution{_flat(c)}, {alike}."
     )
 
 
@@ -95,6 +95,19 @@ def _parts(c: Findings) -> str:
     if len(columns) > 3:
         return f"the levels of {c.group_names} have effects of their own"
     return all_of([f"{all_of(levels)} have {own} of its own" for own, levels in alike.items()])
+
+
+def _flat(c: Findings) -> str:
+    """Which of several effects are estimated as constant."""
+    if c.conditions.is_zero:
+        return ""
+    flat = [
+        f"{clipped(column)} by {clipped(component.group)}"
+        for component in varcorr.of(c.mixed).components
+        for column, sd in zip(component.columns, component.std_dev, strict=True)
+        if sd == 0
+    ]
+    return f" (with an estimated variance of zero for {all_of(flat[:3])})" if flat else ""
 
 
 def _own(names: list[str]) -> str:
@@ -221,14 +234,11 @@ def _move_varying(c: Findings, row: Row, which: str) -> str:
         low, high = sorted((row.within, row.between_lm))
         if low < row.complete < high:
             text += ", and lm blends the two"
-    return f"{text}."
+    return f"{text}{_outside(c, row)}."
 
 
-def _outside(c: Findings) -> str:
+def _outside(c: Findings, row: Row) -> str:
     """The estimate need not lie between its ends."""
-    row = c.focus
-    if c.conditions.is_zero or c.conditions.coincide or math.isnan(row.within):
-        return ""
     low, high = sorted((row.complete, row.within))
     margin = 1e-6 * (high - low)
     if low - margin <= row.partial <= high + margin:
@@ -236,10 +246,7 @@ def _outside(c: Findings) -> str:
     reason = "coefficients are averaged jointly, not one by one"
     if len([r for r in c.rows if r.name != "Intercept"]) < 2:
         reason = "the weights of the levels change along the way"
-    return (
-        "That lmer's value does not lie between those of lm and no pooling is no error, because "
-        f"{reason}."
-    )
+    return f" (that lmer's value does not lie between lm's and no pooling's is no error: {reason})"
 
 
 # -- standard errors ------------------------------------------------------------------------------
@@ -310,7 +317,7 @@ def _advice(c: Findings) -> str:
     factors = "a factor" if len(c.mixed.rows.groups) == 1 else "factors"
     within = f"lm with {groups} as {factors} ({_with_se(row.within, row.within_se)})"
     same = f"rows of one {c.group_name}" if c.is_one_intercept else "rows of the same levels"
-    if c.contextual.in_doubt:
+    if c.contextual.in_doubt and not is_small(c):
         return (
             f"For how {y} changes with {name} among {same} use {within}, or lmer with the means of "
             f"the levels added, rather than the lmer fitted here; {marginal}."

@@ -191,9 +191,9 @@ def _coefficients(c: Comparison) -> Table:
         ):
             values = tuple(float(getattr(r, key)) for r in c.rows)
             columns.append(Field(key, label, values, tuple(_percent(v) for v in values)))
-    legend = "lm: complete pooling; lmer: partial pooling; within: no pooling"
+    legend = "within: rows of one level only (no pooling)"
     if c.is_one_intercept:
-        legend += "; between: group means; % between: information that lies between groups"
+        legend += "; between: means of the levels; % between: share of the information"
     return Table("coefficients", "Coefficients", tuple(columns), legend=legend)
 
 

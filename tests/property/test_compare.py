@@ -195,6 +195,13 @@ def test_groups_and_precision_against_dense_matrices(case):
     G = np.eye(len(w)) + theta**2 * Z @ Z.T
     se = sigma * np.sqrt(np.diag(C @ X.T @ G @ X @ C))
     plain = sigma * np.sqrt(np.diag(C @ (X.T * np.diag(G)) @ X @ C))
+    M = np.eye(len(w)) - Z @ np.linalg.pinv(Z)
+    unit = X / np.linalg.norm(X, axis=0)  # the share does not depend on units
+    inside = np.linalg.pinv((M @ unit).T @ (M @ unit), rcond=1e-10, hermitian=True)
+    GX = np.linalg.inv(unit.T @ np.linalg.solve(G, unit))
+    for row, shared, alone in zip(c.rows, np.diag(GX), np.diag(inside), strict=True):
+        if not math.isnan(row.within):
+            close(row.weight_between, 1 - shared / alone, 1e-6, 1.0)
     slopes = slice(1, None)  # the intercept is measured from another origin
     close(c.standard_errors["lm_under_lmer"][slopes], se[slopes], 1e-6)
     close(c.standard_errors["independent"][slopes], plain[slopes], 1e-6)

@@ -23,9 +23,9 @@ def compared(name):
 
 
 NEITHER = "neither an alarm nor an all-clear"
-DOUBT = "is evidence against that"
-NO_SIGN = "shows no sign against that"
-OUTSIDE = "does not lie between those of lm and no pooling is no error"
+DOUBT = "evidence against it, "
+NO_SIGN = "no sign against it"
+OUTSIDE = "does not lie between lm's and no pooling's is no error"
 BLEND = "lm blends the two"
 FACTOR = "as a factor"
 
@@ -96,6 +96,14 @@ SAYS = {
     "few levels": (
         ("three levels are too few to test it", NEITHER, "rough with three levels"),
         (DOUBT, NO_SIGN, "contextual effect", BLEND),
+    ),
+    "small": (
+        ("evidence against it, but of a small difference, at most", "Neither is the wrong fit"),
+        ("mix the two", "rather than the lmer fitted here", NEITHER, NO_SIGN),
+    ),
+    "partly zero": (
+        ("with an estimated variance of zero for x by site", "share its effects"),
+        ("which is where this fit ended", "estimates the variance of these effects as zero"),
     ),
     "crossed": (
         (
@@ -210,6 +218,30 @@ def test_a_coefficient_that_moves_away_from_no_pooling_is_said_to():
             assert "does not lie between" in c.text()
             return
     pytest.fail("no such data set was found")
+
+
+def test_weak_evidence_is_called_weak():
+    """One covariate of several, alone below 0.05."""
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        g = np.repeat(np.arange(30), 6)
+        d = pd.DataFrame(rng.normal(size=(180, 4)), columns=["y", "a", "b", "c"])
+        d[["y", "b", "c"]] += rng.normal(size=(30, 3))[g]
+        d["y"] += 0.5 * d["a"] + 0.3 * d.groupby(g)["a"].transform("mean")
+        c = pp.compare("y ~ a + b + c + (1 | g)", d.assign(g=g))
+        effect = c.contextual.of(c.focus.name)
+        if c.contextual.p_value >= 0.05 > effect.p_value:
+            assert "for one covariate but not for all together, which is weak" in c.text()
+            return
+    pytest.fail("no such data set was found")
+
+
+def test_an_uncertified_optimum_is_said_to_be():
+    s = comparisons.sleepstudy(drop=True)
+    control = pp.Control(max_evaluations=1)
+    c = pp.compare(s.formula, s.data, control=control)
+    assert not c.mixed.optimum.converged
+    assert "numbers are provisional" in c.text()
 
 
 def test_the_verdict_follows_the_test():
