@@ -289,6 +289,16 @@ def compare(first: Any, second: Any, **options: Any) -> Comparison:
     ------
     SpecificationError
         For models of other rows, responses or fixed parts.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> found = pp.compare("hwy ~ displ + year + (1 | class)", pp.datasets.load("mpg"))
+    >>> found.table[["complete_pooling", "partial_pooling", "no_pooling"]].round(3)
+               complete_pooling  partial_pooling  no_pooling
+    Intercept          -276.154         -214.290         NaN
+    displ                -3.611           -2.391      -2.403
+    year                  0.156            0.123       0.123
     """
     from . import comparing
 
@@ -309,6 +319,23 @@ def components(model: LinearModel | LinearMixedModel, rows: Any) -> pd.DataFrame
     DataFrame
         A row a row: the intercept, each coefficient times its column, the offset, each group's
         effect, the residual, and the response, their sum.
+
+    Raises
+    ------
+    SpecificationError
+        For rows that the fit did not use.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> mixed = pp.lmer("hwy ~ displ + (1 | class)", pp.datasets.load("mpg"))
+    >>> pp.components(mixed, [0]).round(2).T
+                           0
+    Intercept          32.24
+    displ              -4.12
+    Intercept | class   1.36
+    residual           -0.49
+    hwy                29.00
     """
     from . import addition
 
