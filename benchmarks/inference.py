@@ -1,7 +1,7 @@
 """Time inference beside R (lme4, lmerTest, pbkrtest, emmeans), in one run; write INFERENCE.md.
 
     python benchmarks/inference.py                      # everything that is installed
-    python benchmarks/inference.py --tasks profile,bootstrap --no-r
+    python benchmarks/inference.py --tasks "profile, sleepstudy;bootstrap, sleepstudy" --no-r
 
 Each task is timed in a process of ours and one of R's that take turns, one thread, one processor;
 the figure is the median over turns of the median within a turn. The fitted model is there already,
@@ -34,7 +34,7 @@ def main() -> int:
     options = _options()
     cpu = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     limits = Limits(cpu=cpu, memory=12 * 2**30)
-    wanted = options.tasks.split(",") if options.tasks else [t.name for t in TASKS]
+    wanted = options.tasks.split(";") if options.tasks else [t.name for t in TASKS]
     tasks = [t for t in TASKS if t.name in wanted]
     rscript = None if options.no_r else shutil.which("Rscript")
     environment = {"LD_PRELOAD": options.r_preload} if options.r_preload else {}
@@ -49,7 +49,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time inference beside R.")
-    parser.add_argument("--tasks", default="")
+    parser.add_argument("--tasks", default="", help="names, with ; between them")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--turn", type=float, default=1.0, help="seconds a turn")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds a single run may take")
