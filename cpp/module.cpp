@@ -398,6 +398,35 @@ nb::object kenward_roger(PyPlan& self, DoubleIn theta) {
                           to_array(std::move(k.t2), {M, M}), k.term);
 }
 
+nb::tuple refits_tuple(RefitResult&& r, std::size_t responses, std::size_t K, Index columns) {
+    const auto p = static_cast<std::size_t>(columns);
+    return nb::make_tuple(to_array(std::move(r.theta), {responses, K}),
+                          to_array(std::move(r.beta), {responses, p}), to_array(std::move(r.sigma)),
+                          to_array(std::move(r.value)), to_array(std::move(r.converged)));
+}
+
+nb::tuple refit_moments_of(PyPlan& self, MatrixIn Zy, MatrixIn Xy, DoubleIn yy,
+                           std::vector<double> start, double tolerance, Index max_evaluations) {
+    const Products& P = *self.products;
+    if (P.groups.size() != 1) throw std::invalid_argument("moments of one grouping factor");
+    const std::size_t q = static_cast<std::size_t>(P.groups[0].levels * P.groups[0].k);
+    const std::size_t responses = yy.size();
+    if (Zy.shape(0) != responses || Xy.shape(0) != responses || Zy.shape(1) != q ||
+        Xy.shape(1) != static_cast<std::size_t>(P.p))
+        throw std::invalid_argument("moments of the wrong size");
+    NewtonOptions options;
+    options.tolerance = tolerance;
+    options.max_evaluations = max_evaluations;
+    options.report = false;
+    RefitResult r;
+    {
+        Alone alone(self);
+        r = refit_moments(*self.plan, Zy.data(), Xy.data(), yy.data(), Index(responses), start,
+                          options);
+    }
+    return refits_tuple(std::move(r), responses, start.size(), P.p);
+}
+
 nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include, nb::list levels,
                          nb::list z, MatrixIn x) {
     const Vector at = theta_of(self, theta);
@@ -630,13 +659,9 @@ NB_MODULE(_core, m) {
                      r = refit_many(*self.plan, rows.rows, Y.data(), Index(Y.shape(0)), start,
                                     options);
                  }
-                 const std::size_t B = Y.shape(0), K = start.size(),
-                                   p = static_cast<std::size_t>(self.products->p);
-                 return nb::make_tuple(to_array(std::move(r.theta), {B, K}),
-                                       to_array(std::move(r.beta), {B, p}),
-                                       to_array(std::move(r.sigma)), to_array(std::move(r.value)),
-                                       to_array(std::move(r.converged)));
+                 return refits_tuple(std::move(r), Y.shape(0), start.size(), self.products->p);
              })
+        .def("refit_moments", &refit_moments_of)
         .def("transform",
              [](PyPlan& self) {
                  const Transform& t = self.products->transform;

@@ -188,6 +188,35 @@ Minimum Plan::minimise(const Vector* start, const NewtonOptions& options) {
     return m;
 }
 
+// Is a direction of some term closed, or nearly? (1e-4 as in lme4's rule; here it is only about
+// where to start.)
+bool Plan::is_singular(const Vector& scaled) const {
+    for (const Term& t : layout_.terms)
+        for (Index c = 0; c < t.k; ++c) {
+            double row = 0;
+            for (Index b = 0; b < (t.diagonal ? 0 : c); ++b)
+                row += scaled[element(t, c, b)] * scaled[element(t, c, b)];
+            const double own = std::fabs(scaled[element(t, c, c)]);
+            if (own <= 1e-4 * std::max(1.0, std::sqrt(row))) return true;
+        }
+    return false;
+}
+
+Minimum Plan::reminimise(const Vector& theta, const NewtonOptions& options) {
+    if (patterns_ || is_singular(to_scaled(theta))) return minimise(nullptr, options);
+    Minimum m = minimise(&theta, options);
+    if (options.other_starts && few_levels()) {
+        try_other_starts(options, m);
+        set_anchor(to_user(m.theta), m.theta);
+    }
+    if (m.outcome == Outcome::converged && m.kkt) return m;
+    Minimum other = minimise(nullptr, options);
+    const bool certified = other.outcome == Outcome::converged && other.kkt;
+    if (certified || other.value < m.value) return other;
+    set_anchor(to_user(m.theta), m.theta);
+    return m;
+}
+
 bool Plan::few_levels() const {
     for (const Term& t : layout_.terms)
         if (t.k > 1 && !t.diagonal && products_->groups[t.group].levels < 10 * t.k) return true;

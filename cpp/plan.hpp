@@ -86,10 +86,11 @@ class Plan {
     }
 
     // Refits start from the moments where an evaluation costs no more than they do, else from
-    // theta.
-    Minimum reminimise(const Vector& theta, const NewtonOptions& options) {
-        return minimise(patterns_ ? nullptr : &theta, options);
-    }
+    // theta; not from a singular one, which is a saddle of the factors for many other responses.
+    Minimum reminimise(const Vector& theta, const NewtonOptions& options);
+
+    // Fewer levels than ten a column in some vector term: the criterion may have two minima.
+    bool few_levels() const;
 
     // The objective in the scaled coordinates, on any basis: what the minimiser sees.
     void evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out);
@@ -106,7 +107,7 @@ class Plan {
     BlockEngine& exact_engine();
     bool difference_along(const Lambdas& lambdas, const std::vector<Direction>& directions,
                           Vector& hessian);
-    bool few_levels() const;
+    bool is_singular(const Vector& scaled) const;
     void try_other_starts(const NewtonOptions& options, Minimum& best);
     const MomentEquations& moment_equations();
     static void multiply_transposed(const Vector& a, const double* x, Index k, double* out);

@@ -14,4 +14,9 @@ struct RefitResult {
 RefitResult refit_many(Plan& plan, const RowSet& rows, const double* y, Index responses,
                        const Vector& start, const NewtonOptions& options);
 
+// The same from Z_j'Wy (responses x levels x k, row-major), X'Wy (responses x p) and y'Wy, in the
+// transformed columns; one grouping factor. A constant in y comes back in beta.
+RefitResult refit_moments(Plan& plan, const double* Zy, const double* Xy, const double* yy,
+                          Index responses, const Vector& start, const NewtonOptions& options);
+
 }  // namespace pp

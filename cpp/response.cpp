@@ -19,9 +19,7 @@ Transform without_pilot(Transform t) {
 }  // namespace
 
 ResponseMoments::ResponseMoments(const RowSet& rows, const Products& products)
-    : delta0(products.p),
-      Dy(products.p + 1),
-      rows_(rows),
+    : rows_(rows),
       products_(products),
       p_(products.p),
       w_(p_ + 1),
@@ -29,6 +27,8 @@ ResponseMoments::ResponseMoments(const RowSet& rows, const Products& products)
       filler_(rows_, without_pilot(products.transform)),
       y_(std::min(rows.n, kBlockRows)) {
     rows_.y = nullptr;
+    delta0.assign(p_, 0.0);
+    Dy.assign(w_, 0.0);
     for (Index c = 0; c < p_; ++c) std::copy_n(ptr(products.D, c * w_), p_, ptr(L_, c * p_));
     cholesky(L_.data(), p_, p_);
     for (const GroupProducts& g : products.groups) Zy.emplace_back(g.levels * g.k);
@@ -128,16 +128,17 @@ void ResponseMoments::compute(const double* y) {
     }
 }
 
-Products ResponseMoments::replaced(const double* y) const {
-    Products out = products_;
+Products Moments::replaced(const Products& products, double size) const {
+    Products out = products;
     out.transform.y0 = y0;
-    out.transform.y_size = size(y);
+    out.transform.y_size = size;
     out.transform.delta0 = delta0;
-    for (Index c = 0; c < w_; ++c) out.D[c + p_ * w_] = out.D[p_ + c * w_] = Dy[c];
+    const Index p = products.p, w = p + 1;
+    for (Index c = 0; c < w; ++c) out.D[c + p * w] = out.D[p + c * w] = Dy[c];
     for (std::size_t g = 0; g < Zy.size(); ++g) {
         const Index k = out.groups[g].k;
         for (Index j = 0; j < out.groups[g].levels; ++j)
-            std::copy_n(ptr(Zy[g], j * k), k, ptr(out.groups[g].C, (j * w_ + p_) * k));
+            std::copy_n(ptr(Zy[g], j * k), k, ptr(out.groups[g].C, (j * w + p) * k));
     }
     return out;
 }

@@ -5,7 +5,19 @@
 
 namespace pp {
 
-class ResponseMoments {
+// Of a response after the least-squares fit has been taken off: y0 and delta0 of the transform,
+// [X y]'Wy, and Z_j'Wy of each group (levels x k).
+struct Moments {
+    double y0 = 0;
+    Vector delta0, Dy;
+    std::vector<Vector> Zy;
+    // Residual sum of squares of that fit.
+    double rss() const { return Dy.back(); }
+    // The products with this response, whose largest sqrt(w) |y - offset| is `size`.
+    Products replaced(const Products& products, double size) const;
+};
+
+class ResponseMoments : public Moments {
    public:
     // `rows` and `products` must outlive this; rows.y is not looked at.
     ResponseMoments(const RowSet& rows, const Products& products);
@@ -13,17 +25,9 @@ class ResponseMoments {
     void compute(const double* y);
 
     // The products with the response of the last compute(), y.
-    Products replaced(const double* y) const;
+    Products replaced(const double* y) const { return Moments::replaced(products_, size(y)); }
     // Largest sqrt(w) |y - offset|.
     double size(const double* y) const;
-
-    // Of the last response, after the least-squares fit has been taken off: y0 and delta0 of the
-    // transform, [X y]'Wy, and Z_j'Wy of each group (levels x k).
-    double y0 = 0;
-    Vector delta0, Dy;
-    std::vector<Vector> Zy;
-    // Residual sum of squares of that fit.
-    double rss() const { return Dy.back(); }
 
    private:
     const Block& block(Index start);

@@ -438,17 +438,12 @@ def test_draws_that_lose_a_coefficient_are_failures() -> None:
         found.conf_int(kind="bca")
 
 
-def test_a_fit_that_is_not_certified_is_a_failure(
-    fit: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tight = pp.lmer(
-        "diameter ~ 1 + (1 | plate) + (1 | sample)",
-        pp.datasets.load("Penicillin"),
-        control=pp.Control(max_evaluations=50),
-    )
-    object.__setattr__(tight._record, "control", pp.Control(max_evaluations=1))
+def test_a_fit_that_is_not_certified_is_a_failure() -> None:
+    data = pp.datasets.load("Penicillin").iloc[:120].drop(index=[3, 17, 18, 40, 41, 42, 77])
+    fit = pp.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", data)
+    object.__setattr__(fit._record, "control", pp.Control(max_evaluations=1))
     with pytest.warns(pp.ConvergenceWarning, match="certified optimum.*limit of evaluations"):
-        found = tight.bootstrap(12, seed=1)
+        found = fit.bootstrap(12, seed=1)
     assert found.failures
     assert np.isnan(found.values[[f.replicate for f in found.failures]]).all()
 

@@ -21,8 +21,9 @@ from .. import frames
 from .._errors import PartialPoolError, SpecificationError
 from .._types import FloatArray
 from ..ols import OlsRecord
+from ._moments import Moments
 from ._resampling import Clusters, refit_clusters
-from ._statistic import Statistic, checked, of_responses, reason, refit_checked
+from ._statistic import Statistic, checked, of_moments, of_responses, reason, refit_checked
 
 if TYPE_CHECKING:
     from ..estimates import Record
@@ -79,12 +80,12 @@ class Run:
     ----------
     record : OlsRecord or LmmRecord
         From `standalone`.
-    source : Source or Clusters
+    source : Source, Moments or Clusters
         What is drawn.
     """
 
     record: Record
-    source: Source | Clusters
+    source: Source | Moments | Clusters
 
     def replicates(
         self, statistic: Statistic, task: Task
@@ -98,6 +99,11 @@ class Run:
             return _each(
                 statistic, lambda d: checked(refit_clusters(self.record, units, d)), draws[mine]
             )
+        if isinstance(self.source, Moments):
+            drawn = [part[mine] for part in self.source.draw(generator, self.stream)]
+            values = of_moments(self.record, drawn)
+            lost = np.flatnonzero(np.isnan(values[:, len(self.record.names)]))
+            return values, [(int(i), "the fit is not at a certified optimum") for i in lost]
         Y = self.source.responses(generator, self.stream)[mine]
         if statistic.function is not None:
             return _each(statistic, lambda y: refit_checked(self.record, y), Y)
@@ -111,7 +117,10 @@ class Run:
     @property
     def stream(self) -> int:
         """Replicates a stream."""
-        return max(1, min(_STREAM, _VALUES // self.record.rows.nobs))
+        one = self.record.rows.nobs
+        if isinstance(self.source, Moments):
+            one = 2 * self.source.root[0].size  # two of each moment of a level
+        return max(1, min(_STREAM, _VALUES // one))
 
     def tasks(self, statistic: Statistic, n: int, root: np.random.SeedSequence) -> list[Task]:
         """n replicates in tasks."""

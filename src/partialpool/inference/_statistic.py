@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,10 +13,11 @@ from .._core import fill
 from .._errors import ConvergenceError, SpecificationError
 from .._types import FloatArray
 from ..ols import OlsRecord
-from . import _parameters
+from . import _moments, _parameters
 
 if TYPE_CHECKING:
     from ..estimates import Record
+    from ..lmm import LmmRecord
 
 __all__ = [
     "Statistic",
@@ -152,8 +153,18 @@ def of_responses(record: Record, responses: FloatArray) -> FloatArray:
     """
     if isinstance(record, OlsRecord):
         return _least_squares(record, responses)
-    found = lmm.refit_many(record, responses)
-    beta = np.full((len(responses), len(record.names)), np.nan)
+    return _named(record, lmm.refit_many(record, responses))
+
+
+def of_moments(record: Record, drawn: Sequence[FloatArray]) -> FloatArray:
+    """The same from moments of responses, as `Moments.draw` returns them."""
+    assert not isinstance(record, OlsRecord)
+    return _named(record, _moments.refit(record, *drawn))
+
+
+def _named(record: LmmRecord, found: Mapping[str, FloatArray]) -> FloatArray:
+    """Many fits in the order of ``parameters``."""
+    beta = np.full((len(found["sigma"]), len(record.names)), np.nan)
     beta[:, record.kept] = found["beta"]
     random = _parameters.variances(record.layout, found["theta"], found["sigma"])
     out = np.concatenate([beta, found["sigma"][:, None], random], axis=1)

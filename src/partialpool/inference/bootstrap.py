@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import estimates
 from .._errors import ConvergenceWarning, PartialPoolWarning, SpecificationError, one_of, warn
-from . import _draws, _intervals, _resampling, _statistic
+from . import _draws, _intervals, _moments, _resampling, _statistic
 from ._bootstrapped import Bootstrap
 from ._replicates import Run, Workers, run, standalone
 
@@ -79,6 +79,10 @@ def bootstrap(
 
     Notes
     -----
+    Where there is one grouping factor and four rows for every moment that a refit needs of them,
+    the parametric bootstrap of the parameters draws the moments (`_moments`) and not the rows; a
+    statistic of the user's then sees other draws than these.
+
     Sources: Davison & Hinkley (1997), Bootstrap Methods and their Application; residual: Carpenter,
     Goldstein & Rasbash (2003); cases: van der Leeden, Meijer & Busing (2008), Handbook of
     Multilevel Analysis, chapter 11; wild: Modugno & Giannerini (2015).
@@ -94,7 +98,7 @@ def bootstrap(
         chosen, original = _statistic.parameters(own)
     else:
         chosen, original = _statistic.of_user(statistic, model, own)
-    work = Run(own, _source(own, kind, random))
+    work = Run(own, _source(own, kind, random, rows=statistic is not None))
     values, failures = run(
         work, chosen, int(n), root, Workers(n_jobs, backend), progress=bool(progress)
     )
@@ -149,9 +153,11 @@ def limits(
     return bootstrap(record, n, seed=seed, progress=False).conf_int(level, kind=kind)
 
 
-def _source(record: Record, kind: str, random: str) -> Any:
-    """What the replicates are drawn from."""
+def _source(record: Record, kind: str, random: str, *, rows: bool) -> Any:
+    """What the replicates are drawn from; `rows` says that a statistic needs them."""
     if kind == "parametric":
+        if random == "new" and not rows and _moments.is_cheaper(record):
+            return _moments.moments(record)  # type: ignore[arg-type]
         return _draws.parametric(record, random)
     if kind == "residual":
         return _draws.residual(record, random)
