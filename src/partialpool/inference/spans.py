@@ -7,7 +7,7 @@ about spans is answered there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +24,7 @@ __all__ = ["Span", "relations", "span_of"]
 _BLOCK = 8192  # rows at a time, as in `qr`
 _TOLERANCE = 1e-7  # of the centred norm: less is left of a column that repeats others (R's lm)
 _ROUNDING = 1e-13  # of the norm: what rounding leaves of a constant column (derived; see `qr`)
+_ILL_CONDITIONED = 1e-4  # of a column's square left after earlier ones; below, squares lose digits
 _NOTHING = 1e-9  # share of a dropped column that no kept column has: rounding
 _CONSTANT = Column("", (), ())
 
@@ -93,26 +94,69 @@ def span_of(
 
     Notes
     -----
-    2 n p^2 flops; one block of rows in memory.
+    n p^2 flops where the columns are far from dependent, else n p^2 and 2 n p^2 for a QR; one
+    block of rows in memory.
     """
     p = len(columns)
-    every = (*columns, _CONSTANT)
-    shift = np.zeros(p + 1)
+    every = list(columns) if centred else [*columns, _CONSTANT]
+    shift = np.zeros(len(every))
     if centred:
-        shift[1:p] = fill(columns[1:], 0, min(n, _BLOCK)).mean(axis=0)
-    S = np.zeros((0, p + 1))
-    for start in range(0, n, _BLOCK):
-        stop = min(n, start + _BLOCK)
-        block = fill(every, start, stop) - shift
-        if weights is not None:
-            block *= np.sqrt(weights[start:stop])[:, None]
-        S = np.asarray(np.linalg.qr(np.concatenate([S, block]), mode="r"))
-    one = S[:, p] / np.linalg.norm(S[:, p])
+        stop = min(n, _BLOCK)
+        shift[1:] = fill([_part(c, 0, stop) for c in every[1:]], 0, stop).mean(axis=0)
+    S = _from_products(every, n, weights, shift)
+    if S is None:
+        S = _from_rows(every, n, weights, shift)
+    one = S[:, 0 if centred else p].copy()
     V, shift = S[:, :p], shift[:p]
-    around = V - one[:, None] * (one @ V)
-    own = np.linalg.norm(V + shift * S[:, p:], axis=0)
+    own = np.linalg.norm(V + shift * one[:, None], axis=0)
+    around = V - np.outer(one, one @ V / (one @ one))
     least = np.maximum(_TOLERANCE * np.linalg.norm(around, axis=0), _ROUNDING * own)
     return Span(V, shift, least)
+
+
+def _blocks(
+    columns: Sequence[Column], n: int, weights: FloatArray | None, shift: FloatArray
+) -> Iterator[FloatArray]:
+    for start in range(0, n, _BLOCK):
+        stop = min(n, start + _BLOCK)
+        # Of whole columns `fill` would check the codes of all rows, once a block.
+        block = fill([_part(column, start, stop) for column in columns], 0, stop - start)
+        block -= shift
+        if weights is not None:
+            block *= np.sqrt(weights[start:stop])[:, None]
+        yield block
+
+
+def _part(column: Column, start: int, stop: int) -> Column:
+    numeric = tuple([x[start:stop] for x in column.numeric])
+    lookups = tuple([(codes[start:stop], table) for codes, table in column.lookups])
+    return Column(column.name, numeric, lookups)
+
+
+def _from_products(
+    columns: Sequence[Column], n: int, weights: FloatArray | None, shift: FloatArray
+) -> FloatArray | None:
+    """The triangular factor by cross-products, seven times faster; None where digits are lost."""
+    A = np.zeros((len(columns), len(columns)))
+    for block in _blocks(columns, n, weights, shift):
+        A += block.T @ block
+    scale = np.sqrt(np.diag(A))
+    if not scale.all():
+        return None
+    try:
+        S = np.linalg.cholesky(A / np.outer(scale, scale)).T
+    except np.linalg.LinAlgError:
+        return None
+    return S * scale if np.diag(S).min() ** 2 > _ILL_CONDITIONED else None
+
+
+def _from_rows(
+    columns: Sequence[Column], n: int, weights: FloatArray | None, shift: FloatArray
+) -> FloatArray:
+    S = np.zeros((0, len(columns)))
+    for block in _blocks(columns, n, weights, shift):
+        S = np.asarray(np.linalg.qr(np.concatenate([S, block]), mode="r"))
+    return S
 
 
 def relations(record: Record) -> FloatArray:
