@@ -8,7 +8,7 @@ sum_j b_j'(G_j b_j + 2 a_j) + e'We, with G_j = Z_j'WZ_j, C_j = Z_j'WX and
     c = X'We = sum_j C_j'G_j^- a_j + r,  r ~ N(0, sigma^2 (X'WX - sum_j C_j'G_j^- C_j)),
     e'We / sigma^2 = chi^2(n): the squares of the normals behind a and r, and a chi^2 of the rest.
 
-So k normals a level for b, as many for a, p for r and one chi^2 replace n normals (docs/math.md).
+So k normals a level for b, as many for a, p for r and one chi^2 replace n normals (docs/math.md, M19).
 """
 
 from __future__ import annotations
