@@ -97,19 +97,13 @@ class GroupSums(NamedTuple):
 
     def coefficients(self, ratio: float) -> FloatArray:
         """(r,) coefficients at sigma_g / sigma = ratio, infinity included."""
-        if math.isinf(ratio):
-            return self.limit()[0]
-        stack = np.concatenate([self.within, self._between(ratio)])
-        r = len(self.size)
-        found = least_squares(stack[:, :r], stack[:, r], self.size, tolerance=0.0)
-        return self.origin.coefficients(found.beta)
+        return self.origin.coefficients(self._shifted(ratio))
 
     def effects(self, ratio: float) -> FloatArray:
         """(J,) effects of the groups at that ratio; at infinity the deviations of no pooling."""
         if ratio == 0:
             return np.zeros(len(self.weight))
-        shifted = self._shifted(self.coefficients(ratio))
-        deviation = self.means[:, -1] - self.means[:, :-1] @ shifted
+        deviation = self.means[:, -1] - self.means[:, :-1] @ self._shifted(ratio)
         return np.asarray(self.kept_share(ratio) * deviation)
 
     def kept_share(self, ratio: float) -> FloatArray:
@@ -182,10 +176,13 @@ class GroupSums(NamedTuple):
         N = self.stacked_weight
         return np.asarray(self.stacked * np.sqrt(N / (1 + N * ratio**2))[:, None])
 
-    def _shifted(self, beta: FloatArray) -> FloatArray:
-        """Coefficients on the shifted columns."""
-        c, d = self.origin.shift[:-1], self.origin.shift[-1]
-        return np.asarray(beta - self.origin.constant * (d - c @ beta))
+    def _shifted(self, ratio: float) -> FloatArray:
+        """Coefficients on shifted columns, which keep the digits that a far origin costs."""
+        if math.isinf(ratio):
+            return two_stage(self.within, self.means, self.size)[0]
+        stack = np.concatenate([self.within, self._between(ratio)])
+        r = len(self.size)
+        return least_squares(stack[:, :r], stack[:, r], self.size, tolerance=0.0).beta
 
 
 def is_one_intercept(record: LmmRecord) -> bool:
