@@ -57,7 +57,7 @@ class Table(pd.DataFrame):
 
     def _formatters(self) -> dict[Any, Callable[[Any], str]]:
         return {
-            name: _p_value if str(name).startswith("p_value") else _number
+            name: _p_value if str(name).startswith("p_value") else _aligned(self[name])
             for name in self.columns
             if pd.api.types.is_numeric_dtype(self[name])
         }
@@ -67,13 +67,19 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _number(value: Any) -> str:
-    value = float(value)
-    if math.isnan(value):
-        return ""
-    return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.{_DIGITS}g}"
+def _aligned(column: pd.Series[Any]) -> Callable[[Any], str]:
+    """Six digits of the largest number of a column, and as many decimals of all others."""
+    values = [float(v) for v in column if math.isfinite(v)]
+    decimals = 0
+    if any(v != round(v) for v in values):
+        largest = max(abs(v) for v in values)
+        decimals = min(max(_DIGITS - 1 - math.floor(math.log10(largest)), 0), 9)
+
+    def text(value: Any) -> str:
+        return "" if math.isnan(value) else f"{value:.{decimals}f}"
+
+    return text
 
 
 def _p_value(value: Any) -> str:
-    value = float(value)
     return "" if math.isnan(value) else f"{value:.4g}"

@@ -274,7 +274,7 @@ def _notes(record: Record, rows: dict[str, FloatArray], ddf: str) -> list[str]:
     lost = [text for text, L in rows.items() if not len(L)]
     if lost:
         notes.append(
-            f"{', '.join(lost)}: nothing of its own to test; other terms span its columns."
+            f"{', '.join(lost)}: nothing to test beside other terms that span the same columns."
         )
     if len(record.kept) < len(record.names):
         dropped = [record.names[j] for j, _ in record.aliases]
