@@ -274,6 +274,15 @@ def test_large_means_do_not_matter_for_main_effects(shift: float) -> None:
         np.testing.assert_allclose(found["sum_sq"], wanted["sum_sq"], rtol=1e-6)
 
 
+def test_a_fit_that_tells_columns_apart_has_them_in_its_tests() -> None:
+    """Without an intercept t is nearly constant, and the fit keeps all columns nevertheless."""
+    frame = unbalanced(17)
+    frame["t"] = frame["x"] + 1e9
+    one = anova(pp.lm("y ~ 0 + t + a", frame)._record, type=1)
+    assert one["num_df"].tolist()[:2] == [1, 4]
+    assert one["sum_sq"].sum() == pytest.approx((frame["y"] ** 2).sum(), rel=1e-6)
+
+
 @pytest.mark.parametrize("model", ["lm", "lmer"])
 def test_types_agree_when_balanced(model: str) -> None:
     cells = pd.MultiIndex.from_product([list("pqr"), list("uv"), range(6)], names=["a", "b", "g"])

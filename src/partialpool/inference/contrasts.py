@@ -311,7 +311,7 @@ def _why(record: Record, G: FloatArray, row: FloatArray, j: int, needed: float, 
         relation = f"a combination of {_listed([kept[k] for k in parts], 5)}"
     return (
         f"Row {i + 1} of L gives {name!r} the weight {row[j]:g}, but that column of X is "
-        f"{relation} and was left out: the data cannot tell them apart. Beside the other weights of this row "
-        f"only a weight of {needed:g} is estimable. Give no weight to columns that were left out "
-        "to test coefficients as the fit reports them, with those at zero."
+        f"{relation} and was left out: the data cannot tell them apart. Beside the other weights "
+        f"of this row only a weight of {needed:g} is estimable. Give no weight to columns that "
+        "were left out to test coefficients as the fit reports them, with those at zero."
     )

@@ -41,10 +41,19 @@ class Span:
         What was subtracted from each column; zero where a constant is not among the columns.
     least : (p,) float64
         Norm of what must be left of a column that other columns do not repeat.
+    rounding : (p,) float64
+        Norm of what rounding leaves of one that they do.
     """
 
-    def __init__(self, vectors: FloatArray, shift: FloatArray, least: FloatArray) -> None:
-        self.vectors, self.shift, self.least = vectors, shift, least
+    def __init__(
+        self, vectors: FloatArray, shift: FloatArray, least: FloatArray, rounding: FloatArray
+    ) -> None:
+        self.vectors, self.shift = vectors, shift
+        self.least, self.rounding = least, rounding
+
+    def trust(self, columns: Sequence[int]) -> None:
+        """These are known to be independent of each other: tell them apart down to rounding."""
+        self.least[columns] = self.rounding[columns]
 
     def beyond(self, outside: Sequence[int], inside: Sequence[int]) -> tuple[FloatArray, list[int]]:
         """What the columns `inside` have that the columns `outside` do not span.
@@ -111,7 +120,7 @@ def span_of(
     own = np.linalg.norm(V + shift * one[:, None], axis=0)
     around = V - np.outer(one, one @ V / (one @ one))
     least = np.maximum(_TOLERANCE * np.linalg.norm(around, axis=0), _ROUNDING * own)
-    return Span(V, shift, least)
+    return Span(V, shift, least, _ROUNDING * own)
 
 
 def _blocks(

@@ -248,6 +248,8 @@ class _Spans:
             weights = rows.weights if isinstance(self.record, OlsRecord) else None
             centred = () in self.terms
             self.span = span_of(self.columns, rows.nobs, weights=weights, centred=centred)
+            if len(self.kept) == len(self.model):
+                self.span.trust(self.kept)
         return self.span
 
 

@@ -3,8 +3,8 @@
 With one dummy a level in every term (the columns F), the mean is F b with b not unique; the
 functions of b that the data determine are the rows of L where F = X L, X of full rank. The
 functions of a term are those rows that involve it and the terms containing it alone, orthogonal to
-those that involve the containing terms alone (SAS Institute 1978, tests of hypotheses in linear
-models; Searle 1987). They do not depend on how the factors are coded.
+those that involve the containing terms alone (SAS Institute 1978, technical report R-101; Searle
+1987; docs/math.md, M20). They do not depend on how the factors are coded.
 
 F = T M with T the columns under treatment contrasts is pure bookkeeping, exact in small integers
 (`_Dummies`): a base level is its margin less the other levels. The rows of the data are needed only
