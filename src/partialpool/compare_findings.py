@@ -226,7 +226,7 @@ class Findings:
         if self.is_one_intercept:
             return f"sd({self.mixed.rows.groups[0].name}) / sd(residual)"
         if self._path.has_own_direction:
-            return "random effects' covariance factor, times"
+            return "scale of the random effects (1 = fitted)"
         return "sd of all random effects / sd(residual)"
 
     @property

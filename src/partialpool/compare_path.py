@@ -88,7 +88,8 @@ class Path:
         Evenly spaced in the share of a typical group's own deviation that is kept, with tails.
         """
         if self.sums is None:
-            inner, center = np.geomspace(0.01, 100.0, 65), self.ratio
+            # Each point is a penalised least squares, which large crossed factors make dear.
+            inner, center = np.geomspace(0.02, 50.0, 59), self.ratio
         else:
             typical = 1 / math.sqrt(float(np.mean(self.sums.weight)))
             share = np.arange(1, 48) / 48
