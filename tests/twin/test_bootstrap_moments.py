@@ -100,6 +100,7 @@ def test_moments_have_the_distribution_of_those_of_rows(
     fit = fitted(formula, options)
     record = fit._record
     source = _moments.moments(record)
+    assert isinstance(source, _moments.Moments)
     Zy, Xy, square = source.draw(np.random.default_rng(1), DRAWS)
     X, Z, w = columns(fit)
     codes, levels, k = record.rows.groups[0].codes, len(record.rows.groups[0].levels), Z.shape[1]
@@ -187,3 +188,24 @@ def test_workers_change_no_bit_of_moments() -> None:
         two = bootstrap(fit._record, 700, seed=4, n_jobs=2, backend=backend)
         np.testing.assert_array_equal(one.values, two.values)
     np.testing.assert_array_equal(one.values[:50], bootstrap(fit._record, 50, seed=4).values)
+
+
+def test_estimates_of_lm_are_drawn_where_rows_are_many() -> None:
+    generator = np.random.default_rng(6)
+    x = generator.standard_normal(5000)
+    data = {"y": 2 + x + generator.standard_normal(5000), "x": x, "twice": 2 * x}
+    with pytest.warns(pp.RankDeficientWarning):
+        fit = pp.lm("y ~ x + twice", data)
+    found = fit.bootstrap(20_000, seed=1)
+    rows = fit.bootstrap(1000, seed=1, statistic=lambda f: [*f.params, f.sigma])
+    frame = found.to_frame()
+    assert frame["twice"].isna().all()
+    used = [0, 1, 3]
+    V = fit.cov_params().to_numpy()
+    np.testing.assert_allclose(np.cov(found.values[:, [0, 1]].T), V, atol=0.05 * V.max())
+    assert frame["sigma"].std() == pytest.approx(fit.sigma / np.sqrt(2 * fit.df_resid), rel=0.03)
+    np.testing.assert_allclose(frame.mean().dropna(), [*fit.params.dropna(), fit.sigma], rtol=1e-3)
+    spread = found.values.std(axis=0)[used] / rows.values.std(axis=0)[used]
+    np.testing.assert_allclose(spread, 1, atol=0.1)
+    again = fit.bootstrap(700, seed=1, n_jobs=2, backend="threading")
+    np.testing.assert_array_equal(again.values, found.values[:700])

@@ -8,24 +8,27 @@ sum_j b_j'(G_j b_j + 2 a_j) + e'We, with G_j = Z_j'WZ_j, C_j = Z_j'WX and
     c = X'We = sum_j C_j'G_j^- a_j + r,  r ~ N(0, sigma^2 (X'WX - sum_j C_j'G_j^- C_j)),
     e'We / sigma^2 = chi^2(n): the squares of the normals behind a and r, and a chi^2 of the rest.
 
-So k normals a level for b, as many for a, p for r and one chi^2 replace n normals (docs/math.md, M19).
+So k normals a level for b, as many for a, p for r and one chi^2 replace n normals
+(docs/math.md, M19).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import lmm
 from .._types import FloatArray
 from ..estimates import sigma
+from ..ols import OlsRecord
 
 if TYPE_CHECKING:
+    from ..estimates import Record
     from ..lmm import LmmRecord
 
-__all__ = ["Moments", "is_cheaper", "moments", "refit"]
+__all__ = ["LeastSquares", "Moments", "is_cheaper", "moments", "refit"]
 
 _ROWS = 4096  # below, drawing rows is cheap, and a statistic gets the same replicates
 _RATIO = 4  # rows a moment; measured: twice as fast at 20, as fast as rows at 3
@@ -62,6 +65,12 @@ class Moments:
     slope: FloatArray
     rest: FloatArray
 
+    @property
+    def size(self) -> int:
+        """Numbers a replicate."""
+        k, p, levels = self.C.shape
+        return int(2 * k * levels + p)
+
     def draw(
         self, generator: np.random.Generator, count: int
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -90,17 +99,50 @@ class Moments:
         return np.ascontiguousarray(Zy.transpose(1, 2, 0)).reshape(count, -1), Xy, square
 
 
-def is_cheaper(record: Any) -> bool:
-    """Are there many more rows than moments? For one grouping factor."""
+@dataclass(frozen=True)
+class LeastSquares:
+    """The distribution of the estimates of `lm`: normal coefficients, a chi-square beside them.
+
+    Attributes
+    ----------
+    beta : (r,) float64
+    spread : (r, r) float64
+        spread spread' is the covariance of beta.
+    sigma : float
+    df : int
+    """
+
+    beta: FloatArray
+    spread: FloatArray
+    sigma: float
+    df: int
+
+    @property
+    def size(self) -> int:
+        """Numbers a replicate."""
+        return len(self.beta) + 1
+
+    def draw(self, generator: np.random.Generator, count: int) -> tuple[FloatArray, FloatArray]:
+        """(count, r) coefficients and (count,) sigma."""
+        z = generator.standard_normal((count, len(self.beta)))
+        square = generator.chisquare(self.df, count) / self.df
+        return self.beta + np.einsum("xy,cy->cx", self.spread, z), self.sigma * np.sqrt(square)
+
+
+def is_cheaper(record: Record) -> bool:
+    """Are there many more rows than moments? For one grouping factor, or none."""
     rows = record.rows
-    if len(rows.groups) != 1 or rows.nobs < _ROWS:
+    if len(rows.groups) > 1 or rows.nobs < _ROWS:
         return False
-    k = sum(len(term.columns) for term in rows.terms)
-    return bool(rows.nobs >= _RATIO * (len(rows.groups[0].levels) * k + len(record.kept)))
+    effects = sum(len(term.columns) * len(rows.groups[term.group].levels) for term in rows.terms)
+    return bool(rows.nobs >= _RATIO * (effects + len(record.kept)))
 
 
-def moments(record: LmmRecord) -> Moments:
-    """The distribution of the moments under the fitted model."""
+def moments(record: Record) -> Moments | LeastSquares:
+    """The distribution of the moments under the fitted model; of the estimates for `lm`."""
+    if isinstance(record, OlsRecord):
+        spread = record.sigma * record.root
+        return LeastSquares(record.beta, spread, record.sigma, record.df_resid)
     state = record.products.native.state()
     n, p, D = state[0], state[1], state[3]
     ((k, levels, G, C),) = state[4]

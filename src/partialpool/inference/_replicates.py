@@ -21,7 +21,7 @@ from .. import frames
 from .._errors import PartialPoolError, SpecificationError
 from .._types import FloatArray
 from ..ols import OlsRecord
-from ._moments import Moments
+from ._moments import LeastSquares, Moments
 from ._resampling import Clusters, refit_clusters
 from ._statistic import Statistic, checked, of_moments, of_responses, reason, refit_checked
 
@@ -80,12 +80,12 @@ class Run:
     ----------
     record : OlsRecord or LmmRecord
         From `standalone`.
-    source : Source, Moments or Clusters
+    source : Source, Moments, LeastSquares or Clusters
         What is drawn.
     """
 
     record: Record
-    source: Source | Moments | Clusters
+    source: Source | Moments | LeastSquares | Clusters
 
     def replicates(
         self, statistic: Statistic, task: Task
@@ -99,7 +99,7 @@ class Run:
             return _each(
                 statistic, lambda d: checked(refit_clusters(self.record, units, d)), draws[mine]
             )
-        if isinstance(self.source, Moments):
+        if isinstance(self.source, Moments | LeastSquares):
             drawn = [part[mine] for part in self.source.draw(generator, self.stream)]
             values = of_moments(self.record, drawn)
             lost = np.flatnonzero(np.isnan(values[:, len(self.record.names)]))
@@ -118,8 +118,8 @@ class Run:
     def stream(self) -> int:
         """Replicates a stream."""
         one = self.record.rows.nobs
-        if isinstance(self.source, Moments):
-            one = 2 * self.source.root[0].size  # two of each moment of a level
+        if isinstance(self.source, Moments | LeastSquares):
+            one = self.source.size
         return max(1, min(_STREAM, _VALUES // one))
 
     def tasks(self, statistic: Statistic, n: int, root: np.random.SeedSequence) -> list[Task]:

@@ -17,7 +17,6 @@ from . import _moments, _parameters
 
 if TYPE_CHECKING:
     from ..estimates import Record
-    from ..lmm import LmmRecord
 
 __all__ = [
     "Statistic",
@@ -158,17 +157,22 @@ def of_responses(record: Record, responses: FloatArray) -> FloatArray:
 
 def of_moments(record: Record, drawn: Sequence[FloatArray]) -> FloatArray:
     """The same from moments of responses, as `Moments.draw` returns them."""
-    assert not isinstance(record, OlsRecord)
+    if isinstance(record, OlsRecord):
+        beta, scale = drawn
+        return _named(record, {"beta": beta, "sigma": scale})
     return _named(record, _moments.refit(record, *drawn))
 
 
-def _named(record: LmmRecord, found: Mapping[str, FloatArray]) -> FloatArray:
+def _named(record: Record, found: Mapping[str, FloatArray]) -> FloatArray:
     """Many fits in the order of ``parameters``."""
     beta = np.full((len(found["sigma"]), len(record.names)), np.nan)
     beta[:, record.kept] = found["beta"]
-    random = _parameters.variances(record.layout, found["theta"], found["sigma"])
-    out = np.concatenate([beta, found["sigma"][:, None], random], axis=1)
-    out[np.logical_not(found["converged"])] = np.nan
+    parts = [beta, found["sigma"][:, None]]
+    if not isinstance(record, OlsRecord):
+        parts.append(_parameters.variances(record.layout, found["theta"], found["sigma"]))
+    out = np.concatenate(parts, axis=1)
+    if "converged" in found:
+        out[np.logical_not(found["converged"])] = np.nan
     return out
 
 
@@ -188,10 +192,8 @@ def _least_squares(record: OlsRecord, responses: FloatArray) -> FloatArray:
         inner += E[:, start:stop] @ _orthogonal(record, start, stop)
     for start, stop in blocks:
         E[:, start:stop] -= inner @ _orthogonal(record, start, stop).T
-    beta = np.full((len(E), len(record.names)), np.nan)
-    beta[:, record.kept] = record.beta + inner @ record.root.T
     scale = np.sqrt((E**2).sum(axis=1) / record.df_resid)
-    return np.concatenate([beta, scale[:, None]], axis=1)
+    return _named(record, {"beta": record.beta + inner @ record.root.T, "sigma": scale})
 
 
 def _orthogonal(record: OlsRecord, start: int, stop: int) -> FloatArray:

@@ -79,9 +79,9 @@ def bootstrap(
 
     Notes
     -----
-    Where there is one grouping factor and four rows for every moment that a refit needs of them,
-    the parametric bootstrap of the parameters draws the moments (`_moments`) and not the rows; a
-    statistic of the user's then sees other draws than these.
+    Where there is one grouping factor, or none, and four rows for every moment that a refit needs
+    of them, the parametric bootstrap of the parameters draws the moments and not the rows
+    (docs/math.md, M19); a statistic of the user's then sees other draws than these.
 
     Sources: Davison & Hinkley (1997), Bootstrap Methods and their Application; residual: Carpenter,
     Goldstein & Rasbash (2003); cases: van der Leeden, Meijer & Busing (2008), Handbook of
@@ -157,7 +157,7 @@ def _source(record: Record, kind: str, random: str, *, rows: bool) -> Any:
     """What the replicates are drawn from; `rows` says that a statistic needs them."""
     if kind == "parametric":
         if random == "new" and not rows and _moments.is_cheaper(record):
-            return _moments.moments(record)  # type: ignore[arg-type]
+            return _moments.moments(record)
         return _draws.parametric(record, random)
     if kind == "residual":
         return _draws.residual(record, random)
