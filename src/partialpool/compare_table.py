@@ -25,6 +25,8 @@ __all__ = ["Conditions", "Row", "conditions", "frame", "rows"]
 
 _EQUAL = 1e-8  # of a standard error: the rounding of two ways to the same estimate
 _COMMUTES = 1e-8  # calibrated: rounding leaves 1e-15 where V X lies in the columns of X
+_NO_DF = "no standard error without pooling: no residual degrees of freedom are left"
+_NO_RANK = "no standard error without pooling: the rank of so many levels was not computed"
 
 
 class Row(NamedTuple):
@@ -213,7 +215,8 @@ def _within(path: Path) -> tuple[FloatArray, FloatArray, list[str]]:
     beta = np.where(open_, np.nan, beta)
     se = np.where(open_, np.nan, np.sqrt(variance * (root**2).sum(axis=1)))
     flat = _constant_within(path) if open_.any() else []
-    reasons = [_reason(path, k, flat[k]) if open_[k] else "" for k in range(len(open_))]
+    left = "" if df > 0 else _NO_DF if df <= 0 else _NO_RANK
+    reasons = [_reason(path, k, flat[k]) if open_[k] else left for k in range(len(open_))]
     return beta, se, reasons
 
 

@@ -276,6 +276,19 @@ def test_columns_that_repeat_within_groups_only():
     assert np.allclose(c.path.iloc[-1, 1:].astype(float), near, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::partialpool.PartialPoolWarning")
+def test_no_pooling_may_leave_nothing_for_a_standard_error():
+    rng = np.random.default_rng(4)
+    g = np.array([0, 0, 1, 1, 2, 3, 4])
+    d = pd.DataFrame(rng.normal(size=(7, 3)), columns=["y", "a", "b"]).assign(g=g)
+    c = pp.compare("y ~ a + b + (1 | g)", d)
+    assert c.table["no_pooling"].notna().tolist() == [False, True, True]
+    assert c.table["no_pooling_se"].isna().all()
+    assert "no residual degrees of freedom" in c.table.loc["a", "note"]
+    assert "SE nan" not in c.text()
+    assert "SE unknown" not in c.text()
+
+
 def test_factors_and_interactions_have_their_own_rows(mpg):
     c = pp.compare("hwy ~ displ * drv + (1 | class)", mpg)
     assert list(c.table.index) == list(pp.lm("hwy ~ displ * drv", mpg).params.index)
