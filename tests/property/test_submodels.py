@@ -198,6 +198,7 @@ def test_the_mixture_is_the_law_of_a_variance_on_the_boundary() -> None:
     assert mixture_tail(2.705543, 0) == pytest.approx(0.05, abs=1e-6)  # half of chi2_1
     assert mixture_tail(5.138, 1) == pytest.approx(0.05, abs=1e-4)  # Stram and Lee (1994)
     assert np.isnan(mixture_tail(1.0, None))
+    assert mixture_tail(0.0, None) == mixture_tail(0.0, 2) == 1.0
 
 
 def test_ranova_of_a_singular_fit_tests_nothing_away() -> None:

@@ -266,10 +266,12 @@ def chi_square_tail(x: float, df: int) -> float:
 
 
 def mixture_tail(x: float, covariances: int | None) -> float:
-    """The tail of (chi2_r + chi2_{r+1}) / 2, where chi2_0 is zero; NaN for None."""
+    """The tail of (chi2_r + chi2_{r+1}) / 2, where chi2_0 is zero; NaN for None unless x is 0."""
     from scipy import special
 
+    if x <= 0:
+        return 1.0
     if covariances is None:
         return math.nan
-    first = float(x <= 0) if covariances == 0 else float(special.chdtrc(covariances, x))
+    first = float(special.chdtrc(covariances, x)) if covariances else 0.0
     return 0.5 * (first + float(special.chdtrc(covariances + 1, x)))
