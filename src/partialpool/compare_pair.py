@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import formula as formulas
 from . import lmm, ols
 from ._core import fill
-from ._errors import SpecificationError
+from ._errors import FormulaError, SpecificationError
 from ._tokens import Token, scan
 from .frames import used_index
 from .lmm import LmmRecord
@@ -71,6 +72,12 @@ def fit_pair(formula: str, data: Any, **options: Any) -> tuple[OlsRecord, LmmRec
     DataError, SpecificationError
         As `lmm.fit`.
     """
+    if not formulas.parse(formula).bars:
+        raise FormulaError(
+            "A comparison needs a random-effects term such as (1 | g): lmer fits the formula with "
+            "it, lm without.",
+            formula,
+        )
     mixed = lmm.fit(formula, data, **options)
     return linear_model(mixed), mixed
 

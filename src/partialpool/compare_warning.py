@@ -106,13 +106,13 @@ def _evidence(c: Findings, effect: Effect) -> str:
     low, high = numbers(effect.low, effect.high)
     together = f"; all means together: {p_value(found.p_value)}" if found.num_df > 1 else ""
     variance = ""
-    if found.singular and not c.conditions.is_zero:
-        variance = " and leaves a random effect without variance"
+    if found.singular:
+        variance = "; a variance is estimated as zero there, which can make this overconfident"
     return (
         f"Mundlak's test of it, which adds the means of the levels as covariates, gives {name} a "
         f"contextual effect (its coefficient between levels of {clipped(effect.group)} less that "
         f"within) of {number(effect.estimate)} (SE {number(effect.std_error)}, {effect.df:.1f} df, "
-        f"{p_value(effect.p_value)}, 95 % interval {low} to {high}{together}){variance}"
+        f"{p_value(effect.p_value)}, 95 % interval {low} to {high}{together}{variance})"
     )
 
 

@@ -103,7 +103,7 @@ def test_options_with_fits(fits):
 
 
 def test_a_formula_without_a_bar_or_without_data(mpg):
-    refused(FIXED, mpg, "needs a random-effects term", pp.FormulaError)
+    refused(FIXED, mpg, "comparison needs a random-effects term", pp.FormulaError)
     refused(MIXED, None, "needs the data too")
 
 

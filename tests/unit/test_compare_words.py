@@ -80,6 +80,7 @@ SAYS = {
             "estimates the variance of these effects as zero",
             "does not prove the true variance to be zero",
             "does not prove the rows independent",
+            "a variance is estimated as zero there, which can make this overconfident",
             "which is where this fit ended",
         ),
         ("goes from", "resemble each other, 48", "too small", "are alike (correlation", FACTOR),
