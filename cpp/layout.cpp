@@ -81,6 +81,9 @@ Vector pair_coefficients(const std::vector<Pair>& pairs, const std::vector<Direc
 }
 
 double objective(const Criterion& c, double logdet_L, double logdet_RX, double rss) {
+    if (c.fixed_scale > 0)
+        return logdet_L + static_cast<double>(c.n) * (kLog2Pi + std::log(c.fixed_scale)) +
+               rss / c.fixed_scale - c.sum_log_weights;
     const double nu = c.nu();
     double value = logdet_L + nu * (1 + kLog2Pi + std::log(rss / nu)) - c.sum_log_weights;
     if (c.reml) value += logdet_RX - 2 * c.log_det_basis;
@@ -90,7 +93,8 @@ double objective(const Criterion& c, double logdet_L, double logdet_RX, double r
 void assemble(const Criterion& c, const std::vector<Direction>& directions, const Sums& sums,
               int order, Evaluation& out) {
     out.rss = sums.rss;
-    out.scale = sums.rss / c.nu();
+    const bool fixed = c.fixed_scale > 0;
+    out.scale = fixed ? c.fixed_scale : sums.rss / c.nu();
     out.value = objective(c, sums.logdet_L, sums.logdet_RX, sums.rss);
     out.status = std::isfinite(out.value) ? Status::ok : Status::not_finite;
     if (order < kGradient) return;
@@ -125,7 +129,8 @@ void assemble(const Criterion& c, const std::vector<Direction>& directions, cons
     out.hessian.assign(K * K, 0.0);
     for (Index j = 0; j < K; ++j)
         for (Index i = 0; i < K; ++i) {
-            double h = factor * sums.AI[i + j * K] / scale - g2[i] * g2[j] / (nu * scale * scale);
+            double h = factor * sums.AI[i + j * K] / scale;
+            if (!fixed) h -= g2[i] * g2[j] / (nu * scale * scale);
             if (order == kExact) h -= sums.trace[i + j * K];
             const Direction &x = directions[i], &y = directions[j];
             if (x.group == y.group && x.col == y.col) {

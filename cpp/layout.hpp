@@ -13,6 +13,7 @@ namespace pp {
 struct Term {
     Index group = 0, offset = 0, k = 0;
     bool diagonal = false;
+    bool loose = false;  // one coordinate of any sign that is no variance (profile_chart.cpp)
     Index theta = 0;
     Index size() const { return diagonal ? k : k * (k + 1) / 2; }
 };
@@ -93,6 +94,7 @@ struct Criterion {
     double sum_log_weights = 0;
     double log_det_basis =
         0;  // log|det A| of X~ = X A: REML is the user's, not the scaled one (M8)
+    double fixed_scale = 0;  // sigma^2 where it is given, 0 where it is profiled out; ML only
     double nu() const { return static_cast<double>(reml ? n - p : n); }
 };
 

@@ -14,6 +14,7 @@
 #include "factorize.hpp"
 #include "lapack.hpp"
 #include "plan.hpp"
+#include "profile.hpp"
 #include "refit.hpp"
 
 namespace nb = nanobind;
@@ -427,6 +428,31 @@ nb::tuple refit_moments_of(PyPlan& self, MatrixIn Zy, MatrixIn Xy, DoubleIn yy,
     return refits_tuple(std::move(r), responses, start.size(), P.p);
 }
 
+nb::dict profile_of(PyPlan& self, DoubleIn scaled, int kind, Index term, Index i, Index j,
+                    std::vector<double> distances, double tolerance, Index max_evaluations) {
+    const Vector theta = theta_of(self, scaled);
+    ProfilePath path;
+    {
+        Alone alone(self);
+        const NewtonOptions options = newton_options(*self.plan, tolerance, max_evaluations);
+        path = profile(*self.plan, theta, {static_cast<Parameter>(kind), term, i, j}, distances,
+                       options);
+    }
+    const std::size_t points = path.u.size(), size = points ? path.parameters.size() / points : 0;
+    nb::dict out;
+    out["u"] = to_array(std::move(path.u));
+    out["deviance"] = to_array(std::move(path.deviance));
+    out["slope"] = to_array(std::move(path.slope));
+    out["parameters"] = to_array(std::move(path.parameters), {points, size});
+    out["failed"] = to_array(std::move(path.failed));
+    out["ends"] = nb::make_tuple(static_cast<int>(path.lower), static_cast<int>(path.upper));
+    out["estimate"] = path.estimate;
+    out["minimum"] = path.deviance_at_estimate;
+    out["undefined"] = path.undefined;
+    out["evaluations"] = path.evaluations;
+    return out;
+}
+
 nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include, nb::list levels,
                          nb::list z, MatrixIn x) {
     const Vector at = theta_of(self, theta);
@@ -643,6 +669,7 @@ NB_MODULE(_core, m) {
                  const auto c = self.plan->exact_cost();
                  return nb::make_tuple(c[0], c[1], c[2]);
              })
+        .def("profile", &profile_of)
         .def("refit", &refit)
         .def("refit_many",
              [](PyPlan& self, const PyRows& rows, MatrixIn Y, std::vector<double> start,

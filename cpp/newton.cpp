@@ -131,6 +131,11 @@ class Driver {
             }
             if (result_.evaluations >= options_.max_evaluations)
                 return finish(Outcome::max_evaluations);
+            // Exactly on a saddle, as where a start has variances of exactly zero: no gradient
+            // shows the way down.
+            if (!flat && norm(step_.p) == 0 && !kkt_holds() && restarts_++ < kRestarts &&
+                leave_boundary())
+                continue;
             if (!advance()) return finish(Outcome::no_progress);
             if (norm(x_) > kUnbounded || now_.rss < kNoResidual * options_.total)
                 return finish(Outcome::unbounded);
@@ -235,6 +240,7 @@ class Driver {
     // Is the smallest eigenvalue of Psi certain not to be small against the largest? It is at least
     // det / trace^(k - 1).
     bool far_from_boundary(const Term& t) const {
+        if (t.loose) return true;
         double det = 1, trace = 0, least = INFINITY;
         for (Index c = 0; c < t.k; ++c) {
             const double d = x_[element(t, c, c)];
@@ -317,6 +323,10 @@ class Driver {
     void rectify() {
         for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
             const Term& t = layout_.terms[i];
+            if (t.loose) {
+                result_.rank.push_back(t.k);
+                continue;
+            }
             Vector psi = term_psi(t, basis_[i], ptr(x_, t.theta));
             Index zeros = 0;
             for (Index c = t.k; c-- > 0;) {  // trailing columns of the pivoted factor
@@ -346,6 +356,7 @@ class Driver {
         const Basis identity = identity_basis(layout_);
         for (std::size_t i = 0; i < layout_.terms.size(); ++i) {
             const Term& t = layout_.terms[i];
+            if (t.loose) continue;
             const Vector psi = term_psi(t, basis_[i], ptr(x_, t.theta));
             factor_term(t, identity[i], psi, ptr(x_, t.theta));
         }
@@ -356,6 +367,7 @@ class Driver {
     void fix_signs() {
         for (const Term& t : layout_.terms) {
             result_.rank.push_back(t.k);
+            if (t.loose) continue;
             for (Index c = 0; c < t.k; ++c)
                 if (x_[element(t, c, c)] < 0)
                     for (Index r = c; r < (t.diagonal ? c + 1 : t.k); ++r)
@@ -368,6 +380,7 @@ class Driver {
         if (outcome == Outcome::failed) {
             result_.theta = x_;
             result_.value = now_.value;
+            basis_.clear();  // it may be pivoted: not for the next one to start on
             return std::move(result_);
         }
         result_.decrement = step_.decrement;

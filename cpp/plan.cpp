@@ -83,24 +83,25 @@ void Plan::evaluate_scaled(const Basis& basis, const double* theta, int order, E
         basis_ = basis;
         directions_ = make_directions(layout_, basis);
     }
-    const Lambdas& lambdas = lambdas_;
-    const std::vector<Direction>& directions = directions_;
-    if (patterns_ && order < kExact && order != kSolution) {
-        out.status = patterns_->evaluate(lambdas, directions, order, sums_);
-    } else if (order == kExact && blocks().eliminated() > 1) {
-        out.status = exact_engine().evaluate(lambdas, directions, order, sums_);
-    } else {
-        out.status = blocks().evaluate(lambdas, directions, order, sums_);
-        if (out.status == Status::ok && order >= kSolution)
-            keep_state(lambdas);
-        else
-            state_.clear();
-    }
+    out.status = sums_at(lambdas_, directions_, order);
     if (out.status != Status::ok) {
         out.value = INFINITY;
         return;
     }
-    assemble(criterion_, directions, sums_, order, out);
+    assemble(criterion_, directions_, sums_, order, out);
+}
+
+Status Plan::sums_at(const Lambdas& lambdas, const std::vector<Direction>& directions, int order) {
+    if (patterns_ && order < kExact && order != kSolution)
+        return patterns_->evaluate(lambdas, directions, order, sums_);
+    if (order == kExact && blocks().eliminated() > 1)
+        return exact_engine().evaluate(lambdas, directions, order, sums_);
+    const Status status = blocks().evaluate(lambdas, directions, order, sums_);
+    if (status == Status::ok && order >= kSolution)
+        keep_state(lambdas);
+    else
+        state_.clear();
+    return status;
 }
 
 // The exact trace takes the groups after the first as dense columns. Where they are too many for

@@ -94,6 +94,16 @@ class Plan {
 
     // The objective in the scaled coordinates, on any basis: what the minimiser sees.
     void evaluate_scaled(const Basis& basis, const double* theta, int order, Evaluation& out);
+    // What that is made of, at any lambdas of the scaled columns; `sums` until the next call.
+    Status sums_at(const Lambdas& lambdas, const std::vector<Direction>& directions, int order);
+    const Sums& sums() const { return sums_; }
+    // Of that evaluation (a gradient of patterns, a solution of blocks), in the scaled columns.
+    const Vector& scaled_beta() { return patterns_ ? patterns_->beta() : blocks().beta(); }
+    Vector scaled_information_inverse() {
+        return patterns_ ? patterns_->inverse_information() : blocks().inverse_information();
+    }
+    // A term: its columns' transform, Z~ = Z T.
+    const Basis& random_transforms() const { return T_; }
     Vector moment_start();  // scaled coordinates
     void moment_start(const std::vector<Vector>& s, double rss, Vector& theta);
     Vector to_user(const Vector& scaled) const;

@@ -62,6 +62,17 @@ class Plan:
         z: Sequence[FloatArray],
         x: FloatArray,
     ) -> FloatArray: ...
+    def profile(
+        self,
+        scaled: FloatArray,
+        kind: int,
+        term: int,
+        i: int,
+        j: int,
+        distances: Sequence[float],
+        tolerance: float,
+        max_evaluations: int,
+    ) -> dict[str, Any]: ...
     def refit(
         self,
         rows: RowSet,
