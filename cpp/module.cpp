@@ -448,6 +448,7 @@ nb::dict profile_of(PyPlan& self, DoubleIn scaled, int kind, Index term, Index i
     out["ends"] = nb::make_tuple(static_cast<int>(path.lower), static_cast<int>(path.upper));
     out["estimate"] = path.estimate;
     out["minimum"] = path.deviance_at_estimate;
+    out["rate"] = path.rate;
     out["undefined"] = path.undefined;
     out["evaluations"] = path.evaluations;
     return out;

@@ -131,9 +131,8 @@ class Driver {
             }
             if (result_.evaluations >= options_.max_evaluations)
                 return finish(Outcome::max_evaluations);
-            // Exactly on a saddle, as where a start has variances of exactly zero: no gradient
-            // shows the way down.
-            if (!flat && norm(step_.p) == 0 && !kkt_holds() && restarts_++ < kRestarts &&
+            // On a saddle, as where a start has variances of zero: no gradient shows the way down.
+            if (!flat && step_.decrement < tolerance && !kkt_holds() && restarts_++ < kRestarts &&
                 leave_boundary())
                 continue;
             if (!advance()) return finish(Outcome::no_progress);

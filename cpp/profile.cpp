@@ -38,6 +38,8 @@ class Family {
     // Where to start there, if not from the neighbours.
     virtual const Vector* start_at(double) const { return nullptr; }
     virtual bool undefined() const { return false; }
+    // Exact Hessians come from the blocks of the plan's own response.
+    virtual bool exact() const { return true; }
 
     double estimate = 0, rate = 0, lowest = -INFINITY, highest = INFINITY;
     Vector start, tangent;
@@ -181,6 +183,8 @@ class CoefficientFamily : public Family {
         return *chart_;
     }
 
+    bool exact() const override { return !plan_.patterns(); }
+
     // r^2 of the reduced model is that of the full one + (beta_i - its estimate)^2 / its variance.
     void describe(Chart& chart, Node& node) override {
         const Vector inner = reduced_->scaled_beta();
@@ -278,6 +282,7 @@ class Walk {
     Walk(Family& family, const NewtonOptions& options, Node&& centre)
         : family_(family), options_(options), base_(centre.value) {
         options_.report = options_.other_starts = false;
+        options_.exact_tail = options_.exact_tail && family.exact();
         nodes_.push_back(std::move(centre));
     }
 
@@ -500,7 +505,7 @@ ProfilePath profile(Plan& plan, const Vector& theta, const Target& target, const
     family->fill(whole, plan.scaled_beta(), centre);
     centre.u = out.estimate = family->estimate;
     centre.z = family->start;
-    centre.rate = family->rate;
+    centre.rate = out.rate = family->rate;
     if (target.kind == Parameter::correlation && family->undefined()) {
         out.undefined = true;
         return out;

@@ -25,6 +25,7 @@ struct ProfilePath {
     Vector failed;              // values of u where the minimiser found no optimum
     End lower = End::none, upper = End::none;
     double estimate = 0, deviance_at_estimate = 0;
+    double rate = 0;          // d zeta / du at the estimate, roughly: from a Hessian
     bool undefined = false;  // a correlation beside a standard deviation of zero
     Index evaluations = 0;
 };
