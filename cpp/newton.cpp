@@ -132,9 +132,12 @@ class Driver {
             if (result_.evaluations >= options_.max_evaluations)
                 return finish(Outcome::max_evaluations);
             // On a saddle, as where a start has variances of zero: no gradient shows the way down.
-            if (!flat && step_.decrement < tolerance && !kkt_holds() && restarts_++ < kRestarts &&
-                leave_boundary())
-                continue;
+            if (!flat && step_.decrement < tolerance) {
+                const bool holds = kkt_holds();
+                if (restarts_++ < kRestarts && (holds ? descend() : leave_boundary())) continue;
+                result_.kkt = holds;
+                return finish(Outcome::converged);
+            }
             if (!advance()) return finish(Outcome::no_progress);
             if (norm(x_) > kUnbounded || now_.rss < kNoResidual * options_.total)
                 return finish(Outcome::unbounded);
@@ -301,6 +304,29 @@ class Driver {
             opened_.push_back({i, psi});
         }
         return opened_.empty();
+    }
+
+    // Down from a saddle along the most negative curvature. False where nothing lies lower: the
+    // curvature was rounding, or too little to matter.
+    bool descend() {
+        const Index K = layout_.size;
+        Vector E = now_.hessian, w(K);
+        if (!symmetric_eigen(E.data(), K, w.data())) return false;
+        const double rounding = 1e-13 * std::fabs(now_.value) + noise();
+        for (double size = 0.3; size > 5e-4; size *= 0.3) {
+            trial_ = x_;
+            axpy(size, E.data(), trial_.data(), K);
+            evaluate(trial_, order_, next_);
+            const bool accept = next_.status == Status::ok && next_.value < now_.value - rounding;
+            log(next_.value, step_.decrement, size, accept);
+            if (!accept) continue;
+            std::swap(x_, trial_);
+            at_x_ = true;
+            std::swap(now_, next_);
+            radius_ = std::max(radius_, size);
+            return true;
+        }
+        return false;
     }
 
     bool leave_boundary() {

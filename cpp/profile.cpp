@@ -14,6 +14,8 @@ constexpr double kPass = 5e-3;   // how far beyond the last distance to aim
 constexpr double kNone = 1e-7;   // standard deviation, of sigma, that counts as zero
 constexpr double kAtEnd = 1e-6;  // angle from a correlation of one that counts as none
 constexpr double kRough = 1e-5;  // decrement that passes where rounding stops the minimiser
+constexpr double kLower = 1e-7;  // deviance by which a minimum is another one
+constexpr int kRepairs = 4;      // walks through all points
 constexpr int kTries = 12;       // points a distance
 constexpr int kFailures = 5;     // halvings of a step before a side is given up
 
@@ -38,6 +40,8 @@ class Family {
     // Where to start there, if not from the neighbours.
     virtual const Vector* start_at(double) const { return nullptr; }
     virtual bool undefined() const { return false; }
+    // Models whose deviance no point exceeds, and where to start each.
+    virtual std::vector<std::pair<Chart*, Vector>> ceilings() { return {}; }
     // Exact Hessians come from the blocks of the plan's own response.
     virtual bool exact() const { return true; }
 
@@ -95,6 +99,13 @@ class VarianceFamily : public Family {
             if (estimate < kNone * std::exp(log_sigma)) estimate = 0;
         }
         if (kind_ == Parameter::correlation) {
+            // Beside a standard deviation of zero any correlation is right.
+            for (Index column : {target.i, target.j}) {
+                without_.push_back(
+                    std::make_unique<Chart>(plan, Held::zero, target.term, column));
+                double nothing = 0;
+                starts_.push_back(without_.back()->coordinates(theta.data(), nothing));
+            }
             lowest = -kPi / 2;
             highest = kPi / 2;
             if (std::fabs(estimate) > highest - kAtEnd) estimate = std::copysign(highest, estimate);
@@ -108,6 +119,12 @@ class VarianceFamily : public Family {
         rate = curvature > 0 ? std::sqrt(0.5 * curvature) : 0;
     }
 
+    std::vector<std::pair<Chart*, Vector>> ceilings() override {
+        std::vector<std::pair<Chart*, Vector>> out;
+        for (std::size_t i = 0; i < without_.size(); ++i)
+            out.emplace_back(without_[i].get(), starts_[i]);
+        return out;
+    }
     // Zero is another model: without the column.
     Chart& hold(double u) override {
         if (zero_ && u == 0) return *zero_;
@@ -115,7 +132,9 @@ class VarianceFamily : public Family {
         return chart_;
     }
     void describe(Chart& chart, Node& node) override {
-        node.slope = &chart == zero_.get() ? chart.slope_at_zero() : chart.slope();
+        node.slope = &chart == &chart_       ? chart.slope()
+                     : &chart == zero_.get() ? chart.slope_at_zero()
+                                             : 0;
         fill(chart, plan_.scaled_beta(), node);
     }
     const Vector* start_at(double u) const override { return zero_ && u == 0 ? &empty_ : nullptr; }
@@ -132,6 +151,8 @@ class VarianceFamily : public Family {
     Parameter kind_;
     Chart chart_;
     std::unique_ptr<Chart> zero_;
+    std::vector<std::unique_ptr<Chart>> without_;
+    std::vector<Vector> starts_;
     Vector empty_;
 };
 
@@ -284,6 +305,34 @@ class Walk {
         options_.report = options_.other_starts = false;
         options_.exact_tail = options_.exact_tail && family.exact();
         nodes_.push_back(std::move(centre));
+        ceiling_.value = INFINITY;
+        for (const auto& [chart, start] : family.ceilings()) {
+            Minimum m;
+            Node node;
+            if (!minimise(*chart, start, m) || !settle(*chart, m, node)) continue;
+            evaluations += chart->evaluations();
+            if (node.value < ceiling_.value) ceiling_ = std::move(node);
+        }
+    }
+
+    // A side may have found a lower minimum on its way, which then may be lower before that place
+    // too. Follow it back; true if it was.
+    bool repair() {
+        bool changed = false;
+        for (int direction = -1; direction < 2; direction += 2) {
+            const Index end = direction > 0 ? Index(nodes_.size()) - 1 : 0;
+            for (Index i = end; direction * (i - centre_) > 1; i -= direction) {
+                const Node& outer = nodes_[i];
+                Node& inner = nodes_[i - direction];
+                if (outer.z.empty() || inner.z.empty() || agree(inner, outer)) continue;
+                Node again;
+                const Vector start = outer.z;
+                if (!solve(inner.u, again, &start) || again.value > inner.value - kLower) continue;
+                inner = std::move(again);
+                changed = true;
+            }
+        }
+        return changed;
     }
 
     End side(int direction, const Vector& distances) {
@@ -307,7 +356,8 @@ class Walk {
                     if (near_inner) break;
                     if (nodes_[inner].u == bound) return End::bound;
                     if (tries >= kTries) return End::failed;
-                    u = beyond(inner, direction, aim);
+                    u = nodes_[inner].value == ceiling_.value ? bound
+                                                              : beyond(inner, direction, aim);
                     if (!std::isfinite(u)) return End::failed;
                     if (direction * (u - limit) > 0) u = limit;
                     // Nearly there: go there.
@@ -338,6 +388,12 @@ class Walk {
                                          [](const Node& a, double u) { return a.u < u; });
         if (at - nodes_.begin() <= centre_) ++centre_;
         nodes_.insert(at, std::move(node));
+    }
+
+    // Do two values differ as their slopes say? Not if they belong to different minima.
+    static bool agree(const Node& a, const Node& b) {
+        const double rise = 0.5 * (a.slope + b.slope) * (b.u - a.u);
+        return std::fabs(b.value - a.value - rise) < 0.1 * std::fabs(rise) + 0.01;
     }
 
     // The last point before the distance and the first behind it (-1: none), from the centre out.
@@ -419,12 +475,9 @@ class Walk {
 
     bool minimise(Chart& chart, const Vector& start, Minimum& m) {
         work_.basis.clear();
-        if (chart.layout().size == 0) {
+        if (chart.layout().size == 0) {  // nothing is free: settle() evaluates
             m = Minimum();
-            Evaluation e;
-            chart.evaluate({}, nullptr, kValue, e);
-            m.value = e.value;
-            return e.status == Status::ok;
+            return true;
         }
         m = newton(chart, start, options_, &work_);
         if (!std::isfinite(m.value)) return false;
@@ -432,38 +485,25 @@ class Walk {
                (m.outcome == Outcome::no_progress && m.decrement < kRough);
     }
 
-    bool solve(double u, Node& node) {
+    bool solve(double u, Node& node, const Vector* from = nullptr) {
         Chart& chart = family_.hold(u);
         const Index before = chart.evaluations();
+        const Vector* own = family_.start_at(u);
         Minimum m;
-        bool ok = false, again = false;
-        if (const Vector* own = family_.start_at(u)) {
-            ok = minimise(chart, *own, m);
-        } else {
+        bool ok = false;
+        if (own || from)
+            ok = minimise(chart, own ? *own : *from, m);
+        else
             ok = minimise(chart, predicted(u), m) || minimise(chart, nearest(u), m);
-            Vector z = m.theta;
-            Minimum other;
-            if (ok && chart.reopen(z) && minimise(chart, z, other) && other.value < m.value) {
-                m = other;
-                again = true;
-            }
-            z = m.theta;
-            if (ok && chart.other_end(z)) {
-                again = true;
-                if (minimise(chart, z, other) && other.value < m.value) m = other;
-            }
+        node.u = u;
+        if (ok) ok = settle(chart, m, node);
+        if (ok && !own) node.z = m.theta;
+        if (ok && node.value > ceiling_.value) {
+            node.value = ceiling_.value;
+            node.slope = 0;
+            node.parameters = ceiling_.parameters;
         }
         if (ok) {
-            Evaluation e;
-            const bool there = m.evaluated && !again && chart.last_order() < kExact;
-            if (!there) chart.evaluate(identity_basis(chart.layout()), m.theta.data(), kGradient, e);
-            ok = there || e.status == Status::ok;
-            node.value = there ? m.value : e.value;
-        }
-        if (ok) {
-            node.u = u;
-            family_.describe(chart, node);
-            if (!family_.start_at(u)) node.z = m.theta;
             const double size = std::sqrt(std::max(0.0, node.value - base_));
             node.zeta = u < family_.estimate ? -size : size;
             node.rate = size > 1e-4 ? node.slope / (2 * node.zeta) : family_.rate;
@@ -472,9 +512,23 @@ class Walk {
         return ok;
     }
 
+    // Value, slope and parameters at an optimum: its own evaluation, or another one.
+    bool settle(Chart& chart, const Minimum& m, Node& node) {
+        node.value = m.value;
+        if (!m.evaluated || chart.last_order() >= kExact) {
+            Evaluation e;
+            chart.evaluate(identity_basis(chart.layout()), m.theta.data(), kGradient, e);
+            if (e.status != Status::ok) return false;
+            node.value = e.value;
+        }
+        family_.describe(chart, node);
+        return true;
+    }
+
     Family& family_;
     NewtonOptions options_;
     double base_;
+    Node ceiling_;  // no point lies higher
     std::vector<Node> nodes_;
     Index centre_ = 0;
     NewtonWork work_;
@@ -511,8 +565,10 @@ ProfilePath profile(Plan& plan, const Vector& theta, const Target& target, const
         return out;
     }
     Walk walk(*family, options, std::move(centre));
-    out.lower = walk.side(-1, distances);
-    out.upper = walk.side(1, distances);
+    for (int pass = 0; pass == 0 || (pass < kRepairs && walk.repair()); ++pass) {
+        out.lower = walk.side(-1, distances);
+        out.upper = walk.side(1, distances);
+    }
     for (const Node& n : walk.nodes()) {
         out.u.push_back(n.u);
         out.deviance.push_back(n.value);

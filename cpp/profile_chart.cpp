@@ -5,13 +5,6 @@
 
 namespace pp {
 
-namespace {
-
-constexpr double kGone = 1e-4;   // a standard deviation, of sigma, that counts as none
-constexpr double kAgain = 0.05;  // ... and where one that should not be none starts again
-
-}  // namespace
-
 void span_rows(const Vector& rows, Index count, Index k, Vector& B) {
     B.assign(k * k, 0.0);
     Vector v(k);
@@ -252,9 +245,7 @@ void Chart::chain(Evaluation& out, int order) {
         J(f + 1, n) = cosine * s;
         J(f + 2, n) = -sine * s;
         for (Index c = f + 2; c < n; ++c) J(c + 1, c) = 1;
-        fall_[0] = g[f] - ratio_ * g[f + 1];
-        fall_[1] = along;
-        bends[count++] = {f, f, 2 * fall_[0]};
+        bends[count++] = {f, f, 2 * (g[f] - ratio_ * g[f + 1])};
         bends[count++] = {f + 1, f + 1, 2 * along};
         bends[count++] = {f + 1, n, 2 * b_ * across};
         bends[count++] = {n, n, -s * along};
@@ -394,24 +385,6 @@ Vector Chart::psi(Index term) const {
 bool Chart::at_end(const Vector& z, double size) const {
     return held_ == Held::correlation &&
            std::min(z[first_] * z[first_], z[first_ + 1] * z[first_ + 1]) < size;
-}
-
-bool Chart::reopen(Vector& z) const {
-    bool any = false;
-    for (Index c = 0; c < 2 && held_ == Held::correlation; ++c) {
-        double& root = z[first_ + c];
-        if (root * root >= kGone || fall_[c] > -1e-5) continue;
-        root = std::sqrt(kAgain);
-        any = true;
-    }
-    return any;
-}
-
-bool Chart::other_end(Vector& z) const {
-    if (!at_end(z, kGone)) return false;
-    double &a = z[first_], &b = z[first_ + 1];
-    (a * a < kGone ? a : b) = 1;
-    return true;
 }
 
 // Psi moves away from zero by c (b_1 w' + w b_1') to first order, with w in the range of what is

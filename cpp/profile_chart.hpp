@@ -46,10 +46,6 @@ class Chart : public Objective {
     const Lambdas& lambdas() const { return lambdas_; }
     // Of the last evaluation: the covariance over sigma^2 of each term in the scaled columns.
     Vector psi(Index term) const;
-    // Squares that have gone to zero though the value falls there: put right, true if there were.
-    bool reopen(Vector& z) const;
-    // The other place where a correlation may end: the other standard deviation at nothing.
-    bool other_end(Vector& z) const;
     // Is one of the two standard deviations of a correlation below this, in sigma?
     bool at_end(const Vector& z, double size) const;
 
@@ -78,8 +74,7 @@ class Chart : public Objective {
     std::vector<Direction> directions_;
     Lambdas lambdas_;
     Vector raw_, J_, full_gradient_, full_hessian_, work_, scores_;
-    double a_ = 0, b_ = 0;         // the roots of the correlation's standard deviations
-    double fall_[2] = {0, 0};      // slopes of the value in their squares
+    double a_ = 0, b_ = 0;  // the roots of the correlation's standard deviations
     Evaluation full_;
     double scale_ = 0;
     int last_order_ = 0;

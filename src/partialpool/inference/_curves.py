@@ -16,6 +16,7 @@ __all__ = [
     "FAILED",
     "NONE",
     "REACHED",
+    "ROUNDING",
     "SD",
     "SIGMA",
     "Curve",
@@ -33,6 +34,8 @@ _BOUNDS = {
     CORRELATION: (-1.0, 1.0),
 }
 _BISECTIONS = 50
+ROUNDING = 1e-6
+"""A fall of zeta that is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class Curve:
     @property
     def is_monotone(self) -> bool:
         """False where the deviance falls again further out."""
-        return bool(np.all(np.diff(self.zeta) > 0))
+        return bool(np.all(np.diff(self.zeta) > -ROUNDING))
 
     def limit(self, side: int, distance: float) -> float:
         """The parameter where zeta first is `distance` from zero; the bound if it never is.

@@ -18,6 +18,7 @@ from ._curves import (
     COEFFICIENT,
     CORRELATION,
     FAILED,
+    ROUNDING,
     SD,
     SIGMA,
     Curve,
@@ -35,7 +36,6 @@ Target = tuple[int, int, int, int]
 
 _USUAL = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999)  # levels that get points of their own
 _WIDEST = 0.45  # of zeta, between points
-_ROUNDING = 1e-6  # of zeta: no fall of it
 _BETTER = 1e-5  # deviance below the fit's that is no rounding
 _SHARE = 1e-10  # ... as a share of the deviance
 
@@ -126,6 +126,7 @@ def _curve(name: str, kind: int, found: dict[str, Any], record: LmmRecord, size:
     p = len(record.kept)
     parameters[:, record.kept] = found["parameters"][:, :p]
     parameters[:, len(record.names) :] = found["parameters"][:, p:]
+    parameters[:, list(targets(record)).index(name)] = to_value(kind, u)
     return Curve(
         name=name,
         kind=kind,
@@ -193,7 +194,7 @@ def _remark(curve: Curve, notes: list[str], warnings: list[str]) -> None:
                 "value of it is excluded."
             )
         return
-    falls = np.flatnonzero(np.diff(curve.zeta) < -_ROUNDING)
+    falls = np.flatnonzero(np.diff(curve.zeta) < -ROUNDING)
     if len(falls):
         where = curve.value[falls if falls[0] >= curve.centre else falls + 1]
         notes.append(
