@@ -330,17 +330,26 @@ class Driver {
     }
 
     bool leave_boundary() {
-        Vector trial = x_;
-        for (auto& [i, psi] : opened_)
-            factor_term(layout_.terms[i], basis_[i], psi, ptr(trial, layout_.terms[i].theta));
-        evaluate(trial, order_, next_);
-        const bool accept = next_.status == Status::ok && next_.value < now_.value + 1e-3;
-        log(next_.value, NAN, radius_, accept);
-        if (!accept) return false;
-        x_ = trial;
-        std::swap(now_, next_);
-        radius_ = std::max(0.1, 0.2 * norm(x_));
-        return true;
+        // The first share may lead a little up: the way down goes on from there. The others not.
+        for (double share = 1; share > 5e-5; share *= 0.1) {
+            Vector trial = x_;
+            for (const auto& [i, psi] : opened_) {
+                const Term& t = layout_.terms[i];
+                Vector part = term_psi(t, basis_[i], ptr(x_, t.theta));
+                for (std::size_t j = 0; j < part.size(); ++j) part[j] += share * (psi[j] - part[j]);
+                factor_term(t, basis_[i], part, ptr(trial, t.theta));
+            }
+            evaluate(trial, order_, next_);
+            const double most = now_.value + (share == 1 ? 1e-3 : 0);
+            const bool accept = next_.status == Status::ok && next_.value < most;
+            log(next_.value, NAN, radius_, accept);
+            if (!accept) continue;
+            x_ = trial;
+            std::swap(now_, next_);
+            radius_ = std::max(0.1, 0.2 * norm(x_));
+            return true;
+        }
+        return false;
     }
 
     // Set to exactly zero what does not pay: the smallest conditional standard deviations first.

@@ -15,6 +15,7 @@ constexpr double kNone = 1e-7;   // standard deviation, of sigma, that counts as
 constexpr double kAtEnd = 1e-6;  // angle from a correlation of one that counts as none
 constexpr double kRough = 1e-5;  // decrement that passes where rounding stops the minimiser
 constexpr double kLower = 1e-7;  // deviance by which a minimum is another one
+constexpr double kLift = 0.3;    // of sigma, in scaled columns: well off the boundary
 constexpr int kRepairs = 4;      // walks through all points
 constexpr int kTries = 12;       // points a distance
 constexpr int kFailures = 5;     // halvings of a step before a side is given up
@@ -309,7 +310,7 @@ class Walk {
         for (const auto& [chart, start] : family.ceilings()) {
             Minimum m;
             Node node;
-            if (!minimise(*chart, start, m) || !settle(*chart, m, node)) continue;
+            if (!best_of(*chart, start, m) || !settle(*chart, m, node)) continue;
             evaluations += chart->evaluations();
             if (node.value < ceiling_.value) ceiling_ = std::move(node);
         }
@@ -485,6 +486,17 @@ class Walk {
                (m.outcome == Outcome::no_progress && m.decrement < kRough);
     }
 
+    // A start on the boundary can end in a minimum there that is not the lowest.
+    bool best_of(Chart& chart, const Vector& start, Minimum& m) {
+        if (!minimise(chart, start, m)) return false;
+        const Vector off = lifted(chart.layout(), m.theta);
+        if (off.empty()) return true;
+        Minimum other;
+        if (minimise(chart, off, other) && other.value < m.value - kLower) m = std::move(other);
+        m.evaluated = false;
+        return true;
+    }
+
     bool solve(double u, Node& node, const Vector* from = nullptr) {
         Chart& chart = family_.hold(u);
         const Index before = chart.evaluations();
@@ -492,9 +504,9 @@ class Walk {
         Minimum m;
         bool ok = false;
         if (own || from)
-            ok = minimise(chart, own ? *own : *from, m);
+            ok = best_of(chart, own ? *own : *from, m);
         else
-            ok = minimise(chart, predicted(u), m) || minimise(chart, nearest(u), m);
+            ok = best_of(chart, predicted(u), m) || best_of(chart, nearest(u), m);
         node.u = u;
         if (ok) ok = settle(chart, m, node);
         if (ok && !own) node.z = m.theta;
@@ -510,6 +522,22 @@ class Walk {
         }
         evaluations += chart.evaluations() - before;
         return ok;
+    }
+
+    // With standard deviations of zero given a size; empty where there are none, or evaluations are
+    // too dear.
+    Vector lifted(const Layout& layout, const Vector& z) const {
+        if (z.empty()) return {};
+        Vector out = z;
+        bool any = false;
+        for (const Term& t : layout.terms)
+            for (Index c = 0; c < t.k && options_.polish && !t.loose; ++c) {
+                double& own = out[element(t, c, c)];
+                if (std::fabs(own) > kNone) continue;
+                own = kLift;
+                any = true;
+            }
+        return any ? out : Vector();
     }
 
     // Value, slope and parameters at an optimum: its own evaluation, or another one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,10 @@ __all__ = [
     "SIGMA",
     "Curve",
     "centre_rate",
+    "decimals",
+    "number",
+    "per_u",
+    "quantile",
     "to_value",
 ]
 
@@ -151,6 +156,33 @@ def to_value(kind: int, u: FloatArray) -> FloatArray:
     return np.sin(u) if kind == CORRELATION else u
 
 
+def per_u(kind: int, u: FloatArray) -> FloatArray:
+    """The derivative of the parameter with respect to u."""
+    if kind == SIGMA:
+        return np.exp(u)
+    return np.cos(u) if kind == CORRELATION else np.ones(len(u))
+
+
+def quantile(level: float) -> float:
+    """Distance of zeta from zero at the limits."""
+    from scipy import special
+
+    return float(special.ndtri((1 + level) / 2))
+
+
+def decimals(estimate: float, lower: float, upper: float) -> int:
+    """Decimals that show the width of an interval with three digits."""
+    sizes = [abs(v) for v in (upper - lower, upper - estimate) if math.isfinite(v) and v != 0]
+    if not sizes:
+        return 3
+    return min(max(2 - math.floor(math.log10(sizes[0])), 0), 12)
+
+
+def number(value: float, digits: int) -> str:
+    """A number in words of the tables; nothing for NaN."""
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
 def centre_rate(
     u: FloatArray, zeta: FloatArray, rate: FloatArray, centre: int, known: float
 ) -> float:
@@ -172,6 +204,6 @@ def centre_rate(
     return found if found > 0 else known
 
 
-def _cubic(y0, y1, m0, m1):  # type: ignore[no-untyped-def]
+def _cubic(y0: Any, y1: Any, m0: Any, m1: Any) -> tuple[Any, Any, Any, Any]:
     """Coefficients of the cubic on [0, 1] with these ends and slopes; floats or arrays."""
     return y0, m0, 3 * (y1 - y0) - 2 * m0 - m1, 2 * (y0 - y1) + m0 + m1

@@ -23,13 +23,14 @@ from ._curves import (
     SIGMA,
     Curve,
     centre_rate,
+    quantile,
     to_value,
 )
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
 
-__all__ = ["Target", "curves", "quantile", "remarks", "targets"]
+__all__ = ["Target", "curves", "remarks", "targets"]
 
 Target = tuple[int, int, int, int]
 """Kind, term, and one or two columns."""
@@ -72,13 +73,6 @@ def curves(
             )
             out.append(_curve(name, target[0], found, record, size))
     return out
-
-
-def quantile(level: float) -> float:
-    """Distance of zeta from zero at the limits."""
-    from scipy import special
-
-    return float(special.ndtri((1 + level) / 2))
 
 
 def targets(record: LmmRecord) -> dict[str, Target | None]:

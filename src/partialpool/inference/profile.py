@@ -6,7 +6,6 @@ parameters re-optimised at every point; a straight line where the likelihood is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,8 +17,8 @@ from .. import lmm
 from .._errors import ConvergenceWarning, SpecificationError, warn
 from ..estimates import check_level
 from . import _parameters
-from ._curves import Curve
-from ._traced import Target, curves, quantile, remarks, targets
+from ._curves import Curve, decimals, number, quantile
+from ._traced import Target, curves, remarks, targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,8 +170,8 @@ class Profile:
         share = f"{100 * level:.6g} %"
         rows = []
         for c, (lower, upper) in zip(self.curves, self._limits(level).values(), strict=True):
-            digits = _decimals(c.estimate, lower, upper)
-            rows.append([c.name, *(_number(v, digits) for v in (c.estimate, lower, upper))])
+            digits = decimals(c.estimate, lower, upper)
+            rows.append([c.name, *(number(v, digits) for v in (c.estimate, lower, upper))])
         return ["", "estimate", f"lower {share}", f"upper {share}"], rows
 
 
@@ -293,15 +292,3 @@ def _require_likelihood(record: LmmRecord) -> None:
 
 def _joined(parts: list[FloatArray]) -> FloatArray:
     return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _decimals(estimate: float, lower: float, upper: float) -> int:
-    """Decimals that show the width of an interval with three digits."""
-    sizes = [abs(v) for v in (upper - lower, upper - estimate) if math.isfinite(v) and v != 0]
-    if not sizes:
-        return 3
-    return min(max(2 - math.floor(math.log10(sizes[0])), 0), 12)
-
-
-def _number(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
