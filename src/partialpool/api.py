@@ -337,9 +337,9 @@ def components(model: LinearModel | LinearMixedModel, rows: Any) -> pd.DataFrame
     residual           -0.49
     hwy                29.00
     """
-    from . import addition
+    from .pooling import components as parts
 
-    return addition.components(_record_of(model, "components"), rows)
+    return parts.components(_record_of(model, "components"), rows)
 
 
 def _record_of(model: Any, function: str) -> Any:

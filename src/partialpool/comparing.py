@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from . import compare_pair
 from ._errors import SpecificationError
-from .compare_findings import Findings
-from .compare_prose import number
-from .compare_words import sentences
+from .pooling import pair
+from .pooling.findings import Findings
+from .pooling.prose import number
+from .pooling.words import sentences
 from .report import html, text
 from .report.numbers import column
 from .report.structure import Block, Fact, Facts, Field, Note, Report, Table
 
 if TYPE_CHECKING:
-    from .compare_table import Row
+    from .pooling.table import Row
 
 __all__ = ["Comparison", "compare", "compare_formula"]
 
@@ -122,7 +122,7 @@ def compare(first: Any, second: Any = None, **options: Any) -> Comparison:
         raise SpecificationError(
             f"compare(): {', '.join(options)} go with a formula; these models are fitted already."
         )
-    return Comparison(*compare_pair.pair(first, second))
+    return Comparison(*pair.pair(first, second))
 
 
 def compare_formula(formula: str, data: Any, **options: Any) -> Comparison:
@@ -149,7 +149,7 @@ def compare_formula(formula: str, data: Any, **options: Any) -> Comparison:
         raise SpecificationError(
             f"compare({formula!r}) needs the data too: compare(formula, data)."
         )
-    return Comparison(*compare_pair.fit_pair(formula, data, **options))
+    return Comparison(*pair.fit_pair(formula, data, **options))
 
 
 def _report(c: Comparison) -> Report:

@@ -326,7 +326,7 @@ def test_without_pooling_crossed_factors_are_both_absorbed():
 def test_iteration_agrees_with_factoring(monkeypatch):
     data = crossed(4)
     c = pp.compare("y ~ x + z + (1 | g) + (1 | h)", data)
-    monkeypatch.setattr("partialpool.compare_limit._DENSE", 0.0)
+    monkeypatch.setattr("partialpool.pooling.limit._DENSE", 0.0)
     again = pp.compare("y ~ x + z + (1 | g) + (1 | h)", data)
     assert "LSMR" in again._path.end.method
     close(again.path.iloc[-1, 1:], c.path.iloc[-1, 1:], 1e-9, 1.0)

@@ -19,9 +19,9 @@ from matplotlib.text import Annotation, Text
 
 import partialpool as pp
 from partialpool import comparing
-from partialpool.addition import components
 from partialpool.plot import wording
 from partialpool.plot.comparison import ComparisonPlots
+from partialpool.pooling.components import components
 
 matplotlib.use("Agg")
 

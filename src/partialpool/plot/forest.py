@@ -14,8 +14,8 @@ from .path import FITS, chosen_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..compare_table import Row
     from ..comparing import Comparison
+    from ..pooling.table import Row
 
 __all__ = ["forest"]
 

@@ -17,8 +17,8 @@ from .canvas import ACCENT, FAINT, MIDDLE, SECOND
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..compare_table import Row
     from ..comparing import Comparison
+    from ..pooling.table import Row
 
 __all__ = ["FITS", "chosen_rows", "fit_name", "path"]
 

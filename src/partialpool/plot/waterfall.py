@@ -8,8 +8,8 @@ import numpy as np
 
 from .._errors import SpecificationError, one_of
 from .._types import FloatArray
-from ..addition import components
 from ..estimates import has_intercept
+from ..pooling.components import components
 from . import canvas, wording
 from .canvas import ACCENT, MIDDLE, SECOND
 from .settings import response

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._errors import SpecificationError
-from ._types import Column, FloatArray
-from .frames import used_index
-from .ols import OlsRecord
+from .._errors import SpecificationError
+from .._types import Column, FloatArray
+from ..frames import used_index
+from ..ols import OlsRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .estimates import Record
+    from ..estimates import Record
 
 __all__ = ["components"]
 

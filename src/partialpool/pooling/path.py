@@ -1,0 +1,156 @@
+"""The fits between complete and no pooling, as functions of how much the groups may differ.
+
+For one random intercept the path runs over ratio = sigma_g / sigma; otherwise Lambda is multiplied
+by ratio, and 1 is the fit. 0 is `lm` in both; infinity is a limit, computed as one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import lmm
+from .._errors import SpecificationError
+from .._types import FloatArray
+from ..covariance import elements
+from ..pls import term_places
+from ..products import random_columns
+from .groups import GroupSums, group_sums, is_one_intercept
+from .limit import Limit, limit, transforms
+
+if TYPE_CHECKING:
+    from ..lmm import LmmRecord
+    from ..ols import OlsRecord
+
+__all__ = ["Path", "path"]
+
+_FAR = 1e6  # beyond, the fit differs from its limit by 1e-12 of what it differs at 1
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Coefficients and effects at any ratio.
+
+    Attributes
+    ----------
+    ols : OlsRecord
+    mixed : LmmRecord
+    sums : GroupSums or None
+        For one random intercept.
+    ratio : float
+        Of the fit.
+    end : Limit or None
+        Otherwise.
+    theta : (m,) float64
+        The direction in which Lambda is scaled: the fit's, or equal variances if that is zero.
+    """
+
+    ols: OlsRecord
+    mixed: LmmRecord
+    sums: GroupSums | None
+    ratio: float
+    end: Limit | None
+    theta: FloatArray
+
+    @property
+    def has_own_direction(self) -> bool:
+        """False where the fitted Lambda is zero, so that there is nothing to scale."""
+        return self.sums is not None or self.ratio > 0
+
+    def coefficients(self, ratio: float) -> FloatArray:
+        """(r,) kept coefficients at a ratio between 0 and infinity, both included."""
+        ratio = _checked(ratio)
+        if self.sums is not None:
+            return self.sums.coefficients(ratio)
+        if ratio == 0:
+            return self.ols.beta
+        if ratio >= _FAR:
+            return self._end().beta
+        return np.asarray(self._solution(ratio).beta)
+
+    def effects(self, ratio: float) -> tuple[FloatArray, ...]:
+        """(levels, k) effects of each term at that ratio."""
+        ratio = _checked(ratio)
+        if self.sums is not None:
+            return (self.sums.effects(ratio)[:, None],)
+        if ratio >= _FAR:
+            return self._end().b
+        if ratio == 0:
+            return tuple(np.zeros_like(b) for b in self.mixed.solution.b)
+        return tuple(self._solution(ratio).b)
+
+    def ratios(self) -> FloatArray:
+        """Where the path is worth a look: 0, the fit and infinity among them, ascending.
+
+        Evenly spaced in the share of a typical group's own deviation that is kept, with tails.
+        """
+        if self.sums is None:
+            # Each point is a penalised least squares, which large crossed factors make dear.
+            inner, center = np.geomspace(0.02, 50.0, 59), self.ratio
+        else:
+            typical = 1 / math.sqrt(float(np.mean(self.sums.weight)))
+            share = np.arange(1, 48) / 48
+            center = self.ratio
+            inner = np.concatenate(
+                [
+                    typical * np.sqrt(share / (1 - share)),
+                    np.geomspace(0.01, 0.1, 5) * typical,
+                    np.geomspace(8.0, 300.0, 12) * max(typical, center),
+                ]
+            )
+        inner = inner[np.abs(inner - center) > 1e-6 * center]
+        return np.concatenate([np.unique([0.0, center, *inner]), [math.inf]])
+
+    def _solution(self, ratio: float) -> Any:
+        if ratio == 1.0 and self.ratio == 1.0:
+            return self.mixed.solution
+        return lmm.problem(self.mixed).solve(self.theta * ratio)
+
+    def _end(self) -> Limit:
+        assert self.end is not None
+        return self.end
+
+
+def path(ols: OlsRecord, mixed: LmmRecord) -> Path:
+    """What the path of a pair needs of the rows, read here."""
+    theta = mixed.solution.theta
+    if is_one_intercept(mixed):
+        return Path(ols, mixed, group_sums(mixed), abs(float(theta[0])), None, theta)
+    factors = mixed.layout.lambdas(mixed.optimum.scaled)
+    ratio = 1.0
+    if not theta.any():
+        ratio = 0.0
+        theta, factors = _equal_variances(mixed)
+    return Path(ols, mixed, None, ratio, limit(mixed, factors), theta)
+
+
+def _equal_variances(mixed: LmmRecord) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    """Lambda = I on the optimiser's shifted and scaled columns; theta, and the factors there."""
+    groups = random_columns(mixed.rows)
+    moves = transforms(mixed)
+    theta, factors = [], []
+    for spec, (g, first, k) in zip(mixed.layout.specs, term_places(groups), strict=True):
+        shift, scale = (v[first : first + k] for v in moves[g])
+        T = np.diag(1 / scale)
+        for j, intercept in enumerate(groups[g].intercepts[first : first + k]):
+            if intercept >= 0 and shift[j] != 0:
+                T[intercept - first, j] -= shift[j] / scale[j]
+        root = np.linalg.cholesky(T @ T.T)
+        theta += [root[a, b] for a, b in elements(spec)]
+        factors.append(np.eye(k))
+    return np.array(theta), tuple(factors)
+
+
+def _checked(ratio: float) -> float:
+    try:
+        value = float(ratio)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not value >= 0:
+        raise SpecificationError(
+            f"ratio={ratio!r} must be a number from 0 (complete pooling) to math.inf (no pooling)."
+        )
+    return value
