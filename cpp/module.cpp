@@ -51,13 +51,17 @@ Vector to_vector(const DoubleIn& x) {
 class Keeper {
    public:
     Index shortest = std::numeric_limits<Index>::max();
+    // Rows that will be read: codes beyond them are not looked at, so that reading block after
+    // block costs n, not n a block.
+    Index first = 0, last = std::numeric_limits<Index>::max();
     Lookup lookup(nb::handle codes_, nb::handle table_, Index n) {
         const auto c = nb::cast<CodesIn>(codes_);
         const auto t = nb::cast<DoubleIn>(table_);
         check(static_cast<Index>(c.size()), n);
         const auto size = static_cast<std::int32_t>(t.size());
         bool inside = true;
-        for (std::size_t i = 0; i < c.size(); ++i) inside &= c.data()[i] < size;
+        const Index stop = std::min(last, static_cast<Index>(c.size()));
+        for (Index i = first; i < stop; ++i) inside &= c.data()[i] < size;
         if (!inside) throw std::invalid_argument("a factor code without an entry in its table");
         kept_.push_back(nb::borrow(codes_));
         kept_.push_back(nb::borrow(table_));
@@ -497,6 +501,8 @@ int scan(DoubleIn x) {
 
 nb::object fill(nb::sequence columns, Index start, Index stop) {
     Keeper keeper;
+    keeper.first = std::max<Index>(start, 0);
+    keeper.last = stop;
     const Columns c = keeper.columns(columns, -1);
     if (start < 0 || stop < start || (stop > keeper.shortest && !c.empty()))
         throw std::invalid_argument("rows outside the columns");
