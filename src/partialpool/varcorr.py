@@ -71,6 +71,8 @@ class VarCorr:
         One a term, most levels first.
     sigma : float
         Residual standard deviation.
+    record : LmmRecord or None
+        The fit that they are of.
 
     Examples
     --------
@@ -83,6 +85,10 @@ class VarCorr:
 
     components: tuple[Component, ...]
     sigma: float
+    record: LmmRecord | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"record": None}  # the rows stay behind
 
     def to_frame(self) -> pd.DataFrame:
         """A row a variance, then the covariances of the term, as ``as.data.frame`` of R's.
@@ -101,6 +107,66 @@ class VarCorr:
         kinds = (object, object, object, float, float)
         columns = zip(names, zip(*rows, strict=True), kinds, strict=True)
         return pd.DataFrame({n: pd.Series(list(v), dtype=k) for n, v, k in columns})
+
+    def conf_int(self, level: float = 0.95, *, method: str = "profile", **options: Any) -> Any:
+        """Limits of the standard deviations and correlations.
+
+        Parameters
+        ----------
+        level : float
+        method : "profile" or "bootstrap"
+        **options
+            ``n`` and ``seed`` of the bootstrap.
+
+        Returns
+        -------
+        DataFrame
+            ``lower, upper``: ``sigma``, then ``sd(...)`` and ``cor(...)`` of each term.
+
+        Raises
+        ------
+        SpecificationError
+            For another method, or a level outside 0 to 1.
+        UnavailableError
+            If this does not come from a fit.
+        """
+        from ._errors import UnavailableError, one_of
+
+        one_of("method", method, ("profile", "bootstrap"))
+        if self.record is None:
+            raise UnavailableError(
+                "conf_int() needs the fit, which a pickle leaves behind: read it from fit.varcorr."
+            )
+        if method == "bootstrap":
+            from .inference import bootstrap
+
+            found = bootstrap.limits(self.record, level, **options)
+            return found.loc[[name not in self.record.names for name in found.index]]
+        from .inference import profile
+
+        return profile.variance_limits(self.record, level, **options)
+
+    def pca(self) -> dict[str, pd.DataFrame]:
+        """Principal components of each term's covariance: is some direction without variance?
+
+        Returns
+        -------
+        dict of str to DataFrame
+            Term as written to a row a component: ``std_dev``, ``relative`` (over sigma), ``share``
+            of the term's variance, and the loadings of its columns.
+        """
+        import pandas as pd
+
+        found = {}
+        for c in self.components:
+            vectors, values, _ = np.linalg.svd(c.factor)
+            total = float((values**2).sum())
+            share = values**2 / total if total > 0 else np.full(len(values), math.nan)
+            table = {"std_dev": self.sigma * values, "relative": values, "share": share}
+            loadings = {name: vectors[i] for i, name in enumerate(c.columns)}
+            index = [f"PC{i + 1}" for i in range(len(values))]
+            found[c.spec.text] = pd.DataFrame(table | loadings, index=index)
+        return found
 
     def __getitem__(self, group: str) -> pd.DataFrame:
         """Covariance matrix of a group's random effects (several terms: block-diagonal)."""
@@ -160,6 +226,7 @@ def of(record: LmmRecord) -> VarCorr:
             for spec, factor in zip(record.layout.specs, factors, strict=True)
         ),
         scale,
+        record,
     )
 
 
