@@ -51,5 +51,5 @@ def test_a_singular_term_has_a_component_of_zero() -> None:
     with pytest.warns(pp.SingularFitWarning):
         fit = pp.lmer("Yield ~ 1 + (1 | Batch)", data)
     found = fit.varcorr.pca()["(1 | Batch)"]
-    assert found["std_dev"][0] == 0
-    assert np.isnan(found["share"][0])
+    assert found["std_dev"].iloc[0] == 0
+    assert np.isnan(found["share"].iloc[0])
