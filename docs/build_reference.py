@@ -28,6 +28,7 @@ RESULTS = {
     "Optimum": "optimize",
     "Objective": "halfway",
     "Bootstrap": "inference.bootstrap",
+    "Profile": "inference.profile",
     "MarginalMeans": "inference.means",
     "Contrasts": "inference.means",
     "Check": "check",
