@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import lmm, qr, stage
+from . import lmm, qr, roots, stage
 from ._errors import PartialPoolError, SpecificationError
 from ._types import BoolArray, FloatArray, Group
 from .clusters import Clusters, take
@@ -123,8 +123,8 @@ def held(record: LmmRecord) -> FloatArray | None:
     """(J,) F distances of the levels of a single grouping factor, theta held as with all rows.
 
     With S_j = X_j'V_j^-1 X_j, the change is (A^-1 - S_j)^-1 X_j'V_j^-1 e_j: cross-products of
-    [Z Lambda, X, e] by level, n (k + r)^2 flops, whatever J. Infinite for a level without which a
-    coefficient is not determined. None for models with several grouping factors.
+    [Z Lambda, X H, e] by level, H H' = A, n (k + r)^2 flops, whatever J. Infinite for a level
+    without which a coefficient is not determined. None for models with several grouping factors.
     """
     rows = record.rows
     if len(rows.groups) != 1:
@@ -144,8 +144,8 @@ def held(record: LmmRecord) -> FloatArray | None:
     for block in record.layout.lambdas(record.solution.theta):
         factor[at : at + len(block), at : at + len(block)] = block
         at += len(block)
-    A = record.solution.cov_unscaled
-    half = np.linalg.cholesky(A)
+    # Columns X H with H H' = A, so that nothing is lost where a covariate is far from zero.
+    factor[k:, k:] = roots.root(record).of(np.eye(r)) / record.solution.sigma
     distance = np.empty(len(starts) - 1)
     for first in range(0, len(distance), _CHUNK):
         bounds = starts[first : first + _CHUNK + 1]
@@ -155,8 +155,8 @@ def held(record: LmmRecord) -> FloatArray | None:
         left = np.linalg.solve(M, both)
         S = G[:, k:, k:] - np.swapaxes(G[:, :k, k:], 1, 2) @ left[:, :, :r]
         score = q[:, k:] - np.einsum("jki,jk->ji", G[:, :k, k:], left[:, :, r])
-        values, vectors = np.linalg.eigh(half.T @ S @ half)
-        x = np.einsum("jik,ji->jk", vectors, score @ half)
+        values, vectors = np.linalg.eigh(S)
+        x = np.einsum("jik,ji->jk", vectors, score)
         lost = 1 - values <= ABSORBED
         step = np.where(lost, np.inf, x / np.where(lost, 1.0, 1 - values))
         distance[first : first + len(bounds) - 1] = (step**2).sum(axis=1)
@@ -258,8 +258,7 @@ def _refits(record: LmmRecord, sets: Clusters, only: Sequence[int], progress: bo
         keep[out] = True
     step = record.solution.beta - beta
     with np.errstate(divide="ignore", invalid="ignore"):
-        information = np.linalg.pinv(covariance(record), hermitian=True)
-        distance = np.einsum("ji,ik,jk->j", step, information, step) / r
+        distance = (roots.root(record).standardised(step) ** 2).sum(axis=1) / r
     failures += _only_here(record, sets, (beta, se), distance)
     return Deletion(beta, se, sigma, theta, distance, converged, tuple(sorted(failures)))
 

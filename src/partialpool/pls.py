@@ -240,6 +240,22 @@ class Problem:
                 )
         return out
 
+    def fixed_variances(self, theta: Sequence[float] | FloatArray, rows: FloatArray) -> FloatArray:
+        """l~'(X~'V^-1 X~)^-1 l~ of rows (n, p) in the transformed columns X~."""
+        n, groups = len(rows), self._groups
+        codes = [np.zeros(n, dtype=np.int32)] * len(groups)
+        z = [np.zeros((n, len(group.columns))) for group in groups]
+        with self.dense_algebra():
+            return np.asarray(
+                self.native.row_variances(
+                    np.ascontiguousarray(theta, dtype=np.float64),
+                    [False] * len(groups),
+                    codes,
+                    z,
+                    np.ascontiguousarray(rows),
+                )
+            )
+
     def _random_block(
         self,
         rows: Rows,

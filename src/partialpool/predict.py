@@ -19,7 +19,7 @@ from ._core import random as random_sum
 from ._errors import FormulaError, SpecificationError, one_of
 from ._types import BoolArray, Column, FloatArray, Group, RandomTerm
 from .coding import expand
-from .estimates import check_level, covariance, quantile, sigma
+from .estimates import check_level, quantile, sigma
 from .ols import OlsRecord
 from .schema import plan_of
 
@@ -125,11 +125,14 @@ def predict(
     if isinstance(record, OlsRecord) or any(map(any, chosen)):
         half = quantile(record, level) * spread
     else:
-        half = _t_quantiles(record, rows, level, extra=spread**2 - variance) * spread
+        half = _t_quantiles(record, rows, level, variance, spread**2 - variance) * spread
+    half[spread == 0] = 0.0
     return Prediction(fit, error, fit - half, fit + half)
 
 
-def _t_quantiles(record: LmmRecord, rows: Rows, level: float, *, extra: FloatArray) -> FloatArray:
+def _t_quantiles(
+    record: LmmRecord, rows: Rows, level: float, variance: FloatArray, extra: FloatArray
+) -> FloatArray:
     """(n,) quantiles of Student's t with Satterthwaite's df of x'C x + `extra`, a share of sigma^2.
 
     docs/math.md, M11: df = 2 v^2 / (g'A g) with g the gradient of the variance v.
@@ -145,7 +148,7 @@ def _t_quantiles(record: LmmRecord, rows: Rows, level: float, *, extra: FloatArr
         stop = min(start + BLOCK, rows.nobs)
         X = fill(columns, start, stop)
         g = np.stack([((X @ G) * X).sum(axis=1) for G in found.gradients])
-        v = ((X @ found.covariance) * X).sum(axis=1) + extra[start:stop]
+        v = variance[start:stop] + extra[start:stop]
         g[-1] += extra[start:stop]
         with np.errstate(divide="ignore", invalid="ignore"):
             df = 2 * v**2 / np.einsum("kn,kl,ln->n", g, found.parameter_covariance, g)
@@ -309,10 +312,15 @@ def _variance(record: Record, rows: Rows, chosen: Chosen) -> FloatArray:
 
 def _fixed_variance(record: Record, rows: Rows) -> FloatArray:
     """(n,) x' cov(beta) x."""
-    if isinstance(record, OlsRecord):
-        return squared_lengths(record, rows, record.sigma * record.root)
-    root = np.asarray(np.linalg.cholesky(covariance(record)), dtype=np.float64)
-    return squared_lengths(record, rows, root)
+    from .roots import root
+
+    columns = [rows.fixed[i] for i in record.kept]
+    found = root(record)
+    out = np.empty(rows.nobs)
+    for start in range(0, rows.nobs, BLOCK):
+        stop = min(start + BLOCK, rows.nobs)
+        out[start:stop] = (found.of(fill(columns, start, stop)) ** 2).sum(axis=1)
+    return out
 
 
 def squared_lengths(record: Record, rows: Rows, root: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from ._types import FloatArray
 if TYPE_CHECKING:
     from .design import Rows
 
-__all__ = ["CrossProducts", "accumulate", "random_columns", "row_set"]
+__all__ = ["CrossProducts", "accumulate", "constant_places", "random_columns", "row_set"]
 
 # Below this share of its own squared length left after projection on earlier columns, a column of X
 # is looked at again by QR of the rows: the condition number passes 1e3 there, and cross-products in
@@ -147,7 +147,7 @@ def first_pass(
     rows: Rows, kept: tuple[int, ...], groups: list[GroupColumns], native: _core.RowSet
 ) -> _core.Products:
     """Products of the shifted and scaled columns."""
-    return _core.accumulate(native, _constant(rows, kept), [g.shiftable for g in groups])
+    return _core.accumulate(native, constant_places(rows, kept), [g.shiftable for g in groups])
 
 
 def second_pass(
@@ -161,7 +161,7 @@ def second_pass(
     if not is_ill_conditioned(products):
         return products
     mix = _orthogonal_basis(rows, kept, products.fixed_transform())
-    return _core.accumulate(native, _constant(rows, kept), [g.shiftable for g in groups], mix)
+    return _core.accumulate(native, constant_places(rows, kept), [g.shiftable for g in groups], mix)
 
 
 def is_ill_conditioned(products: _core.Products) -> bool:
@@ -169,7 +169,8 @@ def is_ill_conditioned(products: _core.Products) -> bool:
     return bool(products.p) and products.smallest_pivot() < _ILL_CONDITIONED
 
 
-def _constant(rows: Rows, kept: tuple[int, ...]) -> list[int]:
+def constant_places(rows: Rows, kept: tuple[int, ...]) -> list[int]:
+    """Places in `kept` of columns that add up to the constant; none if one of them is left out."""
     place = {column: i for i, column in enumerate(kept)}
     if not rows.constant or any(c not in place for c in rows.constant):
         return []

@@ -23,7 +23,7 @@ LAYERS: dict[int, str] = {
     7: "ols stage lmm halfway verdict",
     8: "predict simulate diagnostics effects estimates coefficients frames options varcorr "
     "inference quality clusters robust robust_mixed influence deletion check collinearity boundary "
-    "findings findings_fixed findings_influence pooling",
+    "findings findings_fixed findings_influence pooling roots",
     9: "report plot comparing",
     10: "_inference _model models api cli interop",
     11: "__init__ __main__",

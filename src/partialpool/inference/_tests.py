@@ -99,6 +99,7 @@ def _estimable_part(C: FloatArray, L: FloatArray, null: FloatArray, size: FloatA
         return C
     finite = np.where(bad[:, None], 0.0, L)
     scale = np.maximum((np.abs(finite) @ np.abs(null)).max(axis=0), size)
+    scale[scale == 0] = 1.0  # an empty cell, whose column is zero, in rows that are NaN only
     depends = np.concatenate([finite @ null / scale, np.eye(len(L))[:, bad]], axis=1)
     U, s, _ = np.linalg.svd(C @ depends)
     rank = int(np.sum(s > _RANK))
