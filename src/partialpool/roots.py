@@ -62,9 +62,9 @@ class Root(NamedTuple):
         """(m, r) z with z'z = beta' cov(beta)^-1 beta, for each row beta (m, r); 0 if sigma is."""
         if not self.half.any():
             return np.zeros_like(beta)
-        out = (beta + np.outer(beta @ self.shift, self.constant)) * self.scale
+        out: FloatArray = (beta + np.outer(beta @ self.shift, self.constant)) * self.scale
         if self.mix is not None:
-            out = np.linalg.solve(self.mix, out.T).T
+            out = np.asarray(np.linalg.solve(self.mix, out.T).T)
         return np.asarray(np.linalg.solve(self.half, out.T).T)
 
 

@@ -128,3 +128,34 @@ def test_joint_tests_with_an_empty_cell_raise_no_warning() -> None:
     # What is left of the interaction is the one contrast of four full cells.
     interaction = fit.contrast("a[T.q]:b[T.v]")
     assert_allclose(found["F"].iloc[2], interaction["F"].iloc[0], rtol=1e-8)
+
+
+# -- two ways to the same number ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger"])
+def test_joint_tests_are_the_tests_of_type_three(ddf: str) -> None:
+    fit = pp.lmer("y ~ a * b + x + (1 | g)", data())
+    joint = fit.emmeans(["a", "b"], ddf=ddf).joint_tests()
+    terms = fit.anova(ddf=ddf).loc[["a", "b", "a:b"]]
+    for column in ("num_df", "den_df", "F", "p_value"):
+        assert_allclose(joint[column], terms[column], rtol=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_printed_means_show_digits_in_any_unit(unit: float) -> None:
+    frame = data()
+    frame["y"] *= unit
+    text = str(pp.lmer("y ~ a + (1 | g)", frame).emmeans("a")).splitlines()
+    first = text[2].split()
+    found = pp.lmer("y ~ a + (1 | g)", frame).emmeans("a").to_frame().iloc[0]
+    assert_allclose(float(first[1]), found["emmean"], rtol=2e-3)
+    assert_allclose(float(first[2]), found["std_error"], rtol=2e-3)
+
+
+def test_printed_means_far_from_zero_show_their_differences() -> None:
+    frame = data()
+    frame["y"] += 1e9
+    means = pp.lmer("y ~ a + (1 | g)", frame).emmeans("a")
+    shown = [float(line.split()[1]) for line in str(means).splitlines()[2:5]]
+    assert_allclose(shown, means.to_frame()["emmean"], atol=1e-3, rtol=0)

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 __all__ = ["Column", "apart", "gaps", "html", "text"]
 
 _LINE = 88  # letters of a wrapped note
+_DECIMALS = 10  # more are written with an exponent
+_DIGITS = 15  # of a double
+_LARGEST = 1e9  # a number without decimals that is printed in full
 
 
 class Column(NamedTuple):
@@ -100,11 +103,11 @@ def _style(column: Column) -> str:
 
 def _cells(columns: Sequence[Column]) -> list[list[str]]:
     errors = [v for c in columns if c.kind == "value" and "error" in c.name for v in c.values]
-    decimals = _decimals(errors)
-    return [[_cell(v, column.kind, decimals) for v in column.values] for column in columns]
+    last = _last_digit(errors)
+    return [[_cell(v, column.kind, last) for v in column.values] for column in columns]
 
 
-def _cell(value: Any, kind: str, decimals: int) -> str:
+def _cell(value: Any, kind: str, last: int) -> str:
     if kind == "text":
         return f"{value:.6g}" if isinstance(value, float) else _flat(value)
     if math.isnan(value):
@@ -119,13 +122,23 @@ def _cell(value: Any, kind: str, decimals: int) -> str:
         return (
             f"{value:.4f}" if value >= 1e-4 else "<2.2e-16" if value < 2.2e-16 else f"{value:.2e}"
         )
-    return f"{value:.{decimals}f}" if abs(value) < 1e9 else f"{value:.6e}"
+    return _value(value, last)
 
 
-def _decimals(errors: Sequence[float]) -> int:
-    """Decimals that show three digits of the smallest standard error."""
+def _value(value: float, last: int) -> str:
+    """A number down to the digit of 10^last; with an exponent where its zeros would be counted."""
+    if value == 0:
+        return f"{0:.{min(max(-last, 0), _DECIMALS)}f}"
+    digits = math.floor(math.log10(abs(value))) - last + 1
+    if last >= -_DECIMALS and digits <= _DIGITS and (last <= 0 or abs(value) < _LARGEST):
+        return f"{value:.{max(-last, 0)}f}"
+    return f"{value:.{min(max(digits, 4), _DIGITS) - 1}e}"
+
+
+def _last_digit(errors: Sequence[float]) -> int:
+    """Power of ten of the third digit of the smallest standard error."""
     sizes = [v for v in errors if v > 0 and math.isfinite(v)]
-    return min(10, max(0, 2 - math.floor(math.log10(min(sizes))))) if sizes else 4
+    return math.floor(math.log10(min(sizes))) - 2 if sizes else -4
 
 
 def _flat(value: object) -> str:

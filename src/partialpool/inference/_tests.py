@@ -61,11 +61,14 @@ def _levels(means: MarginalMeans, name: str) -> list[Any]:
 
 
 def _contrasts(means: MarginalMeans, chosen: tuple[str, ...]) -> FloatArray:
-    """Differences of neighbouring levels of the chosen factors, means over the others."""
+    """Levels of the chosen factors less their first, means over the others.
+
+    The rows that `terms.anova` has for type III, on which degrees of freedom depend slightly.
+    """
     C = np.ones((1, 1))
     for name in means.factors:  # the first is the fastest, so it is the right factor of the product
         n = len(_levels(means, name))
-        own = np.diff(np.eye(n), axis=0) if name in chosen else np.full((1, n), 1 / n)
+        own = np.eye(n)[1:] - np.eye(n)[0] if name in chosen else np.full((1, n), 1 / n)
         C = np.kron(own, C)
     return C
 
