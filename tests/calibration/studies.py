@@ -207,7 +207,8 @@ def page() -> str:
     ]
     for name in dict.fromkeys(k[0] for k in covered):
         cells = [f"{100 * covered[name, k]:.1f}" if (name, k) in covered else "–" for k in methods]
-        X
+        shown = name.replace("|", "\\|")
+        lines.append(f"| `{shown}` | {' | '.join(cells)} |")
     lines += [
         "",
         "Profile limits are those of maximum likelihood, whose variances are a little too small "

@@ -37,7 +37,6 @@ def slopes(sleep: pd.DataFrame) -> Any:
     return pp.lmer("Reaction ~ Days + (Days | Subject)", sleep)
 
 
-
 def test_each_model_has_its_own_names(line: Any, slopes: Any) -> None:
     assert not [name for name in ("theta", "varcorr", "ranef", "reml") if hasattr(line, name)]
     assert not [name for name in ("rsquared", "fvalue") if hasattr(slopes, name)]
