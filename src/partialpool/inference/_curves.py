@@ -179,8 +179,10 @@ def decimals(estimate: float, lower: float, upper: float) -> int:
 
 
 def number(value: float, digits: int) -> str:
-    """A number in words of the tables; nothing for NaN."""
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
+    """A number of the printed table; nothing for NaN."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.4g}" if digits > 8 and abs(value) < 1e-3 else f"{value:.{digits}f}"
 
 
 def centre_rate(

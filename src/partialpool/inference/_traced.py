@@ -37,6 +37,10 @@ Target = tuple[int, int, int, int]
 
 _USUAL = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999)  # levels that get points of their own
 _WIDEST = 0.45  # of zeta, between points
+_WIDE = 0.7  # ... where a point costs a second: there likelihoods are nearly quadratic
+_MANY = 400  # dense columns of such models
+_LOOSE = 1e-7  # ... and the decrement of theirs, 1e-7 of zeta at the limits
+_LEAST = 0.6  # of zeta: how far a profile goes at least
 _BETTER = 1e-5  # deviance below the fit's that is no rounding
 _SHARE = 1e-10  # ... as a share of the deviance
 
@@ -60,7 +64,9 @@ def curves(
     size = len(every)
     problem = lmm.problem(record)
     at = np.ascontiguousarray(record.optimum.scaled)
-    distances = _distances(z)
+    large = problem.native.dense_size() > _MANY
+    distances = _distances(z, _WIDE if large else _WIDEST)
+    tolerance = max(record.control.tolerance, _LOOSE if large else 0.0)
     out = []
     with problem.dense_algebra():
         for name in _watched(names, progress):
@@ -69,7 +75,7 @@ def curves(
                 out.append(_without_points(name, COEFFICIENT, size, FAILED))
                 continue
             found = problem.native.profile(
-                at, *target, distances, record.control.tolerance, record.control.max_evaluations
+                at, *target, distances, tolerance, record.control.max_evaluations
             )
             out.append(_curve(name, target[0], found, record, size))
     return out
@@ -89,13 +95,16 @@ def targets(record: LmmRecord) -> dict[str, Target | None]:
     return out | dict(zip(names, places, strict=True))
 
 
-def _distances(z: float) -> list[float]:
-    """Distances of zeta from zero near which a profile has points: the last is z."""
+def _distances(z: float, widest: float) -> list[float]:
+    """Distances of zeta from zero near which a profile has points: the last is z, or enough for
+    the deviances not to be rounding.
+    """
+    z = max(z, _LEAST)
     inner = [q for q in map(quantile, _USUAL) if q < 0.95 * z]
     out: list[float] = []
     for wanted in [*inner, z]:
         before = out[-1] if out else 0.0
-        pieces = math.ceil((wanted - before) / _WIDEST - 1e-9)
+        pieces = math.ceil((wanted - before) / widest - 1e-9)
         out += [before + (wanted - before) * (i + 1) / pieces for i in range(pieces)]
     return out
 

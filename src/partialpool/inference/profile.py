@@ -6,10 +6,10 @@ parameters re-optimised at every point; a straight line where the likelihood is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -265,7 +265,8 @@ def _chosen(
     """The parameters asked for, in the order of the model."""
     if parameters is None:
         return list(names)
-    asked = [parameters] if isinstance(parameters, str) else list(parameters)
+    one = isinstance(parameters, str) or not isinstance(parameters, Iterable)
+    asked: list[Any] = [parameters] if one else list(parameters)
     unknown = [name for name in asked if name not in every]
     if unknown or not asked:
         what = f"no parameter {unknown[0]!r}" if unknown else "nothing to profile"
