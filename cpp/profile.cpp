@@ -152,8 +152,8 @@ class Walk {
         double step = a.rate > 0 ? gap / a.rate : INFINITY;
         if (!first && nodes_[previous].rate > 0 && a.rate > 0) {
             const Node& b = nodes_[previous];
-            const double bend = (1 / a.rate - 1 / b.rate) /
-                                std::max(1e-3, std::fabs(a.zeta) - std::fabs(b.zeta));
+            const double bend =
+                (1 / a.rate - 1 / b.rate) / std::max(1e-3, std::fabs(a.zeta) - std::fabs(b.zeta));
             step = std::clamp(step + 0.5 * bend * gap * gap, 0.4 * step, 2.5 * step);
         }
         if (!first) step = std::min(step, 2 * done);

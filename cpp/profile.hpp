@@ -1,5 +1,5 @@
 // Likelihood profiles: the ML deviance along one parameter, minimised over all others at every
-// point (docs/math.md, M12).
+// point (docs/math.md, M21).
 #pragma once
 
 #include "profile_chart.hpp"
@@ -25,7 +25,7 @@ struct ProfilePath {
     Vector failed;              // values of u where the minimiser found no optimum
     End lower = End::none, upper = End::none;
     double estimate = 0, deviance_at_estimate = 0;
-    double rate = 0;          // d zeta / du at the estimate, roughly: from a Hessian
+    double rate = 0;         // d zeta / du at the estimate, roughly: from a Hessian
     bool undefined = false;  // a correlation beside a standard deviation of zero
     Index evaluations = 0;
 };

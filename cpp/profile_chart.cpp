@@ -273,10 +273,12 @@ void Chart::chain(Evaluation& out, int order) {
             full_hessian_[r + c * cols] = dot(ptr(J_, r * rows), ptr(half, c * rows), rows);
     for (int i = 0; i < count; ++i) {
         full_hessian_[bends[i].a + bends[i].b * cols] += bends[i].value;
-        if (bends[i].a != bends[i].b) full_hessian_[bends[i].b + bends[i].a * cols] += bends[i].value;
+        if (bends[i].a != bends[i].b)
+            full_hessian_[bends[i].b + bends[i].a * cols] += bends[i].value;
     }
     out.hessian.resize(n * n);
-    for (Index c = 0; c < n; ++c) std::copy_n(ptr(full_hessian_, c * cols), n, ptr(out.hessian, c * n));
+    for (Index c = 0; c < n; ++c)
+        std::copy_n(ptr(full_hessian_, c * cols), n, ptr(out.hessian, c * n));
 }
 
 // Q of the held term's columns, in its basis: the minimiser looks at its trailing block.
@@ -285,8 +287,7 @@ void Chart::turn_scores(Vector& Q) {
     Vector turned(k_ * k_), half(k_ * k_, 0.0);
     double* own = ptr(Q, offset_ * (K + 1));
     for (Index c = 0; c < k_; ++c)
-        for (Index l = 0; l < k_; ++l)
-            axpy(B_[l + c * k_], own + l * K, ptr(half, c * k_), k_);
+        for (Index l = 0; l < k_; ++l) axpy(B_[l + c * k_], own + l * K, ptr(half, c * k_), k_);
     for (Index c = 0; c < k_; ++c)
         for (Index r = 0; r < k_; ++r) own[r + c * K] = dot(ptr(B_, r * k_), ptr(half, c * k_), k_);
     scores_.assign(own, own + k_);

@@ -1,5 +1,5 @@
 // Coordinates of a model whose one parameter is held fixed: what is left to minimise over, for the
-// minimiser of newton.hpp (docs/math.md, M12).
+// minimiser of newton.hpp (docs/math.md, M21).
 #pragma once
 
 #include "plan.hpp"
@@ -81,8 +81,8 @@ class Chart : public Objective {
     Index evaluations_ = 0;
 };
 
-// An orthogonal basis (k x k, by columns) whose first columns span the `count` rows, in their order.
-// Of unit rows it is a permutation.
+// An orthogonal basis (k x k, by columns) whose first columns span the `count` rows, in their
+// order. Of unit rows it is a permutation.
 void span_rows(const Vector& rows, Index count, Index k, Vector& B);
 
 }  // namespace pp

@@ -16,8 +16,9 @@ class VarianceFamily : public Family {
    public:
     VarianceFamily(Plan& plan, const Vector& theta, const Target& target, double log_sigma,
                    bool exact)
-        : Family(plan), kind_(target.kind), chart_(plan, held(target.kind), target.term, target.i,
-                                                   target.j, log_sigma) {
+        : Family(plan),
+          kind_(target.kind),
+          chart_(plan, held(target.kind), target.term, target.i, target.j, log_sigma) {
         start = chart_.coordinates(theta.data(), estimate);
         if (kind_ == Parameter::sd) {
             zero_ = std::make_unique<Chart>(plan, Held::zero, target.term, target.i);
@@ -29,8 +30,7 @@ class VarianceFamily : public Family {
         if (kind_ == Parameter::correlation) {
             // Beside a standard deviation of zero any correlation is right.
             for (Index column : {target.i, target.j}) {
-                without_.push_back(
-                    std::make_unique<Chart>(plan, Held::zero, target.term, column));
+                without_.push_back(std::make_unique<Chart>(plan, Held::zero, target.term, column));
                 double nothing = 0;
                 starts_.push_back(without_.back()->coordinates(theta.data(), nothing));
             }
@@ -170,8 +170,8 @@ class CoefficientFamily : public Family {
         const auto turn = [&](const Vector& in, Vector& out) {  // out' = blockdiag(B, 1)' in
             for (Index c = 0; c < w; ++c)
                 for (Index a = 0; a < w; ++a)
-                    out[c + a * w] = a < p_ ? dot(ptr(B_, a * p_), ptr(in, c * w), p_)
-                                            : in[p_ + c * w];
+                    out[c + a * w] =
+                        a < p_ ? dot(ptr(B_, a * p_), ptr(in, c * w), p_) : in[p_ + c * w];
         };
         turn(P.D, half);
         turn(half, D);
@@ -241,19 +241,17 @@ void Family::fill(const Chart& chart, const Vector& beta, Node& node) const {
         const Vector& T = plan_.random_transforms()[t];
         Vector half(k * k, 0.0), user(k * k, 0.0);  // T psi T'
         for (Index c = 0; c < k; ++c)
-            for (Index l = 0; l < k; ++l)
-                axpy(psi[l + c * k], ptr(T, l * k), ptr(half, c * k), k);
+            for (Index l = 0; l < k; ++l) axpy(psi[l + c * k], ptr(T, l * k), ptr(half, c * k), k);
         for (Index c = 0; c < k; ++c)
-            for (Index l = 0; l < k; ++l)
-                axpy(T[c + l * k], ptr(half, l * k), ptr(user, c * k), k);
+            for (Index l = 0; l < k; ++l) axpy(T[c + l * k], ptr(half, l * k), ptr(user, c * k), k);
         Vector sd(k);
         for (Index c = 0; c < k; ++c) sd[c] = std::sqrt(std::max(0.0, user[c + c * k]));
         for (Index c = 0; c < k; ++c) node.parameters.push_back(sigma * sd[c]);
         for (Index c = 0; c < k && !layout.terms[t].diagonal; ++c)
             for (Index r = c + 1; r < k; ++r) {
                 const double both = sd[r] * sd[c];
-                node.parameters.push_back(
-                    both > 0 ? std::clamp(user[r + c * k] / both, -1.0, 1.0) : NAN);
+                node.parameters.push_back(both > 0 ? std::clamp(user[r + c * k] / both, -1.0, 1.0)
+                                                   : NAN);
             }
     }
 }

@@ -37,7 +37,8 @@ class Family {
     double estimate = 0, rate = 0, lowest = -INFINITY, highest = INFINITY;
     Vector start, tangent;
 
-    // The parameters at the last evaluation of a chart, from the coefficients of the scaled columns.
+    // The parameters at the last evaluation of a chart, from the coefficients of the scaled
+    // columns.
     void fill(const Chart& chart, const Vector& beta, Node& node) const;
 
    protected:

@@ -207,7 +207,7 @@ def profile(
 
     Notes
     -----
-    docs/math.md, M12. About twelve points a parameter, each an optimisation over all others by
+    docs/math.md, M21. About twelve points a parameter, each an optimisation over all others by
     Newton's method from the points beside it (three to six evaluations of the objective, none of
     which looks at a row); slopes are exact by the envelope theorem, and the curves monotone cubic
     Hermite interpolants in log sigma and asin of correlations. Points lie within 0.03 of the zeta
