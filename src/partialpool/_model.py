@@ -8,7 +8,7 @@ from . import coefficients as tests
 from . import diagnostics, estimates, frames
 from . import predict as predictions
 from . import simulate as simulation
-from ._errors import one_of
+from ._errors import SpecificationError, one_of
 from ._inference import Inference
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Model(Inference):
         level : float, default 0.95
         method : "wald", "profile" or "bootstrap"
             Estimate plus and minus standard errors; likelihood profiles, also of ``sigma``,
-            standard deviations and correlations; percentiles of a parametric bootstrap. The last
-            two for `lmer`.
+            standard deviations and correlations (of `lmer`); percentiles of a parametric bootstrap.
         ddf : "satterthwaite" or "kenward-roger", optional
             Wald limits of `lmer` by Student's t with these degrees of freedom (and Kenward and
             Roger's standard errors). Default: normal quantiles, as in lme4; `lm`: always t.
@@ -121,8 +120,12 @@ class Model(Inference):
         SpecificationError
             For another method, or a level outside 0 to 1.
         """
-        methods = ("wald",) if self._record.spec.kind == "lm" else METHODS
-        one_of("method", method, methods)
+        one_of("method", method, METHODS)
+        if method == "profile" and self._record.spec.kind == "lm":
+            raise SpecificationError(
+                "conf_int(method='profile'): the t limits of a linear model are exact; use "
+                "method='wald'. Profiles are for mixed models."
+            )
         estimates.check_level(level)
         if method == "profile":
             from .inference import profile
