@@ -71,7 +71,8 @@ browser: $(STAMPS)/package $(STAMPS)/test
 	@PARTIALPOOL_BROWSER=required $(BIN)/python -m pytest -p no:cacheprovider tests/browser
 
 # The bridges to other packages, in an environment with releases that run together.
-interop: wheel
+interop: $(STAMPS)/tools
+	@ls build/wheel/*.whl > /dev/null 2>&1 || $(MAKE) wheel
 	@rm -rf build/interop && $(BIN)/python -m venv build/interop
 	@build/interop/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/*.whl
 	@build/interop/bin/python -m pip install --quiet --disable-pip-version-check --group interop
