@@ -7,23 +7,19 @@ data for the script too.
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
+import re
 from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .. import check as checks
-from .. import diagnostics, frames, predict
 from .._version import __version__
+from ..control import Control
 from ..ols import OlsRecord
 from ..plot import settings
-from . import html, page_data, svg, tables
+from . import html, page_checks, page_data, page_figure, tables
 from .html import escape
-from .numbers import column
 from .structure import Report
 
 if TYPE_CHECKING:
@@ -32,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["comparison", "fit"]
 
-_POINTS = 1500  # rows in a diagnostic picture
-_SEED = 20
+# Spaces at which a line may not break: 58 %, 4.0 df, p = 0.47, SE 2.90.
+_KEPT = re.compile(
+    r"(?<=\d) (?=(?:%|df\b))|(?<=\bp) (?==|&lt;)|(?<=\bp =) |(?<=\bp &lt;) |(?<=\bSE) (?=\d)"
+)
 
 
 def comparison(c: Comparison, path: str | os.PathLike[str]) -> None:
@@ -50,23 +48,29 @@ def comparison(c: Comparison, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     figure = page_data.figure(c)
-    answer = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in c.sentences())
-    numbers = html.render(Report("", "comparison", c.blocks()))
-    response, group = settings.response(c.mixed), _groups(c)
+    answer = "\n".join(f"<p>{_prose(sentence)}</p>" for sentence in c.sentences())
     body = [
         _section("answer", "The answer", f'<div class="answer">{answer}</div>'),
-        _section("numbers", "The numbers", numbers),
-        _section("figure", "From lm to no pooling", _figure(figure)),
+        _section("numbers", "The numbers", _report(Report("", "comparison", c.blocks()))),
+        _section(
+            "figure",
+            "From lm to no pooling",
+            page_figure.figure(figure, one_intercept=c.is_one_intercept),
+        ),
         _section("assumptions", "What each model assumes", _assumptions(c)),
-        _section("diagnostics", "Is the mixed model all right?", _diagnostics(c.mixed)),
-        _section("models", "The mixed model in full", html.render(tables.report(c.mixed))),
-        _section("reproduce", "To make this again, and to cite it", _reproduce(c.mixed, True)),
+        _section("diagnostics", "Is the mixed model all right?", page_checks.diagnose(c.mixed)),
+        _section("models", "The mixed model in full", _report(tables.report(c.mixed))),
+        _section("cite", "How to cite", _cite(c.mixed)),
+        _section("reproduce", "How to make this again", _reproduce(c.mixed, "compare")),
     ]
+    same = c.conditions.is_zero or c.conditions.coincide
+    title = "Why do lm and lmer agree here?" if same else "Why do lm and lmer differ?"
     lead = (
-        f"{escape(response)} in {c.mixed.rows.nobs:,} rows, grouped by {escape(group)}: the same "
-        "fixed part fitted by least squares (lm) and by a mixed model (lmer)."
+        f"{escape(settings.response(c.mixed))} in {c.mixed.rows.nobs:,} rows, grouped by "
+        f"{escape(c.group_names)}: the same fixed part fitted by least squares (lm) and by a mixed "
+        "model (lmer)."
     )
-    _write(path, "Why do lm and lmer differ?", lead, body, data=figure)
+    _write(path, title, lead, body, data=figure)
 
 
 def fit(record: Record, path: str | os.PathLike[str]) -> None:
@@ -82,194 +86,111 @@ def fit(record: Record, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
+    summary = tables.report(record)
     body = [
-        _section("summary", "Summary", html.render(tables.report(record))),
-        _section("diagnostics", "Is it all right?", _diagnostics(record)),
-        _section("reproduce", "To make this again, and to cite it", _reproduce(record, False)),
+        _section("summary", "Summary", _report(summary._replace(title=""))),
+        _section("diagnostics", "Is it all right?", page_checks.diagnose(record)),
+        _section("cite", "How to cite", _cite(record)),
+        _section("reproduce", "How to make this again", _reproduce(record, record.spec.kind)),
     ]
-    _write(path, frames.one_line(record).partition("(")[0], escape(record.spec.formula), body)
+    lead = f"<code>{escape(record.spec.formula)}</code>"
+    _write(path, summary.title, lead, body)
 
 
 # -- sections -------------------------------------------------------------------------------------
 
 
 def _section(key: str, title: str, body: str) -> tuple[str, str, str]:
-    return key, title, f'<section id="{key}"><h2>{title}</h2>\n{body}\n</section>'
-
-
-def _figure(figure: dict[str, Any]) -> str:
-    last, fitted = len(figure["ratios"]) - 1, figure["fitted"]
-    method, group = figure["method"], escape(figure["group"])
-    stops = ((0, "lm"), (fitted, f"lmer ({method})"), (last, "no pooling"))
-    buttons = "".join(
-        f'<button type="button" data-at="{i}" aria-pressed="false">{name}</button>'
-        for i, name in stops
-    )
-    sampled = _sampled(figure)
-    return f"""<p>How alike are rows of one level of {group}? The slider answers for the data: at its left end
-not at all (lm), at its right end as alike as can be (no pooling); {method} chose the stop in the middle. It
-moves everything below.</p>
-<div class="controls"><label for="pp-slider">{escape(figure["ratioName"])}</label>
-<input id="pp-slider" type="range" min="0" max="{last}" step="1" value="{fitted}">
-<div class="stops" role="group" aria-label="Stops of the slider">{buttons}</div>
-<p class="now" id="pp-now" role="status" aria-live="polite"></p></div>
-{_current_table(figure)}
-<div class="panels">
-<figure class="wide"><h3>Coefficients on their path</h3><div id="pp-paths" class="small"></div>
-<figcaption>Each coefficient between complete pooling (lm, left) and no pooling (right). The horizontal axis
-squeezes 0 to infinity into one line. A path need not be straight, nor {method}'s point lie between its
-ends.</figcaption></figure>
-{_lines_panel(figure)}
-<figure><h3>Shrinkage</h3><div id="pp-shrinkage"></div>
-<figcaption>Hollow: the effect of a level of {group} without pooling. Filled: its effect now, drawn larger for
-levels with more rows; towards zero it is pulled to the common mean.</figcaption></figure>
-</div>
-{sampled}
-<noscript><p>The slider needs JavaScript; the table above holds the values at its stops.</p></noscript>"""
-
-
-def _sampled(figure: dict[str, Any]) -> str:
-    parts = []
-    if "levels" in figure["sampled"]:
-        drawn, count = figure["sampled"]["levels"]
-        parts.append(f"{drawn} of {count:,} levels of {escape(figure['group'])}")
-    if "rows" in figure["sampled"]:
-        drawn, count = figure["sampled"]["rows"]
-        parts.append(f"{drawn:,} of {count:,} rows")
-    if not parts:
-        return ""
+    heading = f'<h2 id="{key}-title">{title}</h2>'
     return (
-        f"<p>The pictures show a random sample, {' and '.join(parts)}; every number is of all "
-        "rows.</p>"
+        key,
+        title,
+        f'<section id="{key}" aria-labelledby="{key}-title">{heading}\n{body}\n</section>',
     )
 
 
-def _current_table(figure: dict[str, Any]) -> str:
-    ends = (0, figure["fitted"], len(figure["ratios"]) - 1)
-    rows = []
-    for j, name in enumerate(figure["terms"]):
-        values = [figure["coefficients"][i][j] for i in ends]
-        shown = [_minus(text) for text in column([math.nan if v is None else v for v in values])]
-        cells = [f"<td>{escape(text)}</td>" for text in shown]
-        cells.insert(0, f'<td class="current" data-term="{j}">{escape(shown[1])}</td>')
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
-    return (
-        '<div class="scroll"><table id="pp-table" class="now-table"><caption>Coefficients'
-        '</caption><thead><tr><td></td><th scope="col">now</th><th scope="col">lm</th>'
-        f'<th scope="col">lmer ({figure["method"]})</th><th scope="col">no pooling (limit)</th>'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+def _report(report: Report) -> str:
+    """Tables and notes, in a page that has their style."""
+    text = html.render(report, style=False)
+    return text.replace('<p class="pp-title"></p>\n', "")
 
 
-def _minus(text: str) -> str:
-    return text.strip().replace("-", "−").replace("NaN", "–")
-
-
-def _lines_panel(figure: dict[str, Any]) -> str:
-    lines = figure.get("lines")
-    if lines is None:
-        return ""
-    held = f" Other covariates are held at {escape(lines['held'])}." if lines["held"] else ""
-    group = escape(figure["group"])
-    return f"""<figure><h3>The data and a line a level</h3><div id="pp-lines"></div>
-<p><label for="pp-level">Show a level of {group}: </label><select id="pp-level"><option value="-1">none</option>
-</select></p>
-<figcaption>At lm all levels share one line; the further right the slider, the more each goes its own
-way.{held}</figcaption></figure>"""
+def _prose(sentence: str) -> str:
+    """A sentence whose numbers keep their units and signs beside them when lines break."""
+    return _KEPT.sub("\u00a0", escape(sentence))
 
 
 def _assumptions(c: Comparison) -> str:
-    group = escape(_groups(c))
+    group = escape(c.group_names)
     return f"""<ul>
-<li><strong>lm</strong> (complete pooling): given the covariates, rows are independent with one variance. Its
-coefficients also describe comparisons between levels of {group}; its standard errors are wrong where rows of a
-level resemble each other.</li>
-<li><strong>lmer</strong> (partial pooling): levels of {group} have effects of their own, drawn from a normal
-distribution and unrelated to the covariates; rows of a level are alike to the degree that the data show.</li>
-<li><strong>No pooling</strong> (a coefficient a level): nothing is assumed of the levels, and nothing can be
-said of covariates that are constant within them, nor of levels not seen.</li>
+<li><strong>lm</strong> (complete pooling) takes rows with the same covariates as independent, with one variance.
+Its coefficients blend comparisons within and between levels of {group}; its standard errors are wrong where rows
+of one level resemble each other.</li>
+<li><strong>lmer</strong> (partial pooling) gives the levels of {group} effects of their own, drawn from a normal
+distribution and unrelated to the covariates. Residuals are independent, normal, with one variance. How alike rows
+of one level are is estimated.</li>
+<li><strong>No pooling</strong> (lm with {group} in the formula) assumes nothing of the levels. It can say nothing
+of covariates that are constant within them, nor of levels not seen.</li>
 </ul>"""
 
 
-def _groups(c: Comparison) -> str:
-    """The grouping factors' names."""
-    return ", ".join(dict.fromkeys(t.spec.group for t in c.mixed.rows.terms))
-
-
-def _diagnostics(record: Record) -> str:
-    found = checks.check(record)
-    items = "\n".join(
-        f'<p class="finding {f.severity}"><strong>{escape(f.kind)}.</strong> {escape(f.text)}</p>'
-        for f in found
-    )
-    return items + _residual_pictures(record)
-
-
-def _residual_pictures(record: Record) -> str:
-    """Residuals over fitted values and against normal quantiles; a sample where there are many."""
-    sigma = record.sigma if isinstance(record, OlsRecord) else record.solution.sigma
-    if sigma == 0:
-        return ""
-    from scipy import special
-
-    residuals = diagnostics.residuals(record, "scaled")
-    fitted = predict.fitted(record)
-    n = len(residuals)
-    order = np.sort(residuals)
-    quantiles = special.ndtri((np.arange(1, n + 1) - 0.5) / n)
-    if n > _POINTS:
-        rows = np.sort(np.random.default_rng(_SEED).choice(n, _POINTS, replace=False))
-        # All of both tails, evenly between.
-        shown = np.unique(np.r_[0:100, np.linspace(0, n - 1, 800).astype(int), n - 100 : n])
-    else:
-        rows, shown = np.arange(n), np.arange(n)
-    ends = np.array([fitted[rows].min(), fitted[rows].max()])
-    line = np.array([max(quantiles[0], order[0]), min(quantiles[-1], order[-1])])
-    first = svg.scatter(
-        fitted[rows],
-        residuals[rows],
-        labels=("fitted value", "residual, in sigma"),
-        about="Scaled residuals over fitted values",
-        lines=[(ends, np.zeros(2), "reference")],
-    )
-    second = svg.scatter(
-        quantiles[shown],
-        order[shown],
-        labels=("normal quantile", "residual, in sigma"),
-        about="Ordered residuals against normal quantiles",
-        lines=[(line, line, "reference")],
-    )
-    some = f" A random sample of {_POINTS:,} of {n:,} rows." if n > _POINTS else ""
-    return (
-        f'<div class="panels"><figure>{first}<figcaption>A level band around zero is what the '
-        f"model expects.{some}</figcaption></figure><figure>{second}<figcaption>Points on the line "
-        "are normal; ends that bend away are heavier or lighter tails.</figcaption></figure></div>"
-    )
-
-
-def _reproduce(record: Record, compared: bool) -> str:
+def _cite(record: Record) -> str:
     spec = record.spec
-    options = [f"weights={spec.weights!r}"] if spec.weights else []
-    options += [f"offset={spec.offset!r}"] if spec.offset else []
-    options += ["reml=False"] if spec.reml is False else []
+    if isinstance(record, OlsRecord):
+        what = "Linear models were fitted by least squares"
+        tests = "p-values are from the t distribution"
+    else:
+        method = "REML" if spec.reml else "maximum likelihood"
+        what = f"Linear mixed models were fitted by {method}"
+        tests = "degrees of freedom are Satterthwaite's"
+    version = escape(__version__)
+    return f"""<p>In the methods section, for example: “{what} with partialpool {version} in Python
+{platform.python_version()}; the formula was <code>{escape(spec.formula)}</code>; {tests}.”</p>
+<p>In the references: partialpool developers (2026). <cite>partialpool: linear models and mixed-effects models for
+Python</cite>, version {version} [computer software].</p>"""
+
+
+def _reproduce(record: Record, call: str) -> str:
+    """Code that fits the same again, and versions."""
+    options, arrays = _options(record)
     extra = "".join(f", {o}" for o in options)
-    call = "compare" if compared else spec.kind
     lines = [
         "import partialpool as pp",
-        f"found = pp.{call}({spec.formula!r}, data{extra})",
+        f"found = pp.{call}({record.spec.formula!r}, data{extra})",
         "found.report('report.html')",
     ]
     versions = {"partialpool": __version__, "Python": platform.python_version()}
     for name in ("numpy", "scipy", "pandas"):
         versions[name] = metadata.version(name)
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return (
-        f"<pre><code>{chr(10).join(map(escape, lines))}</code></pre>\n<p>Made with {escape(said)}.</p>\n"
-        f"<p>To cite: partialpool developers (2026). partialpool: linear models and mixed-effects "
-        f"models for Python, version {escape(__version__)}. Name the formula, the method "
-        f"({'REML' if spec.reml else 'maximum likelihood' if spec.kind == 'lmer' else 'least squares'}) "
-        "and, for p-values of mixed models, Satterthwaite's degrees of freedom.</p>"
+    needs = " and ".join(
+        ["<code>data</code>, the table", *(f"<code>{a}</code>, the array" for a in arrays)]
     )
+    return f"""<p>Given {needs} that this report was made from:</p>
+<pre><code>{chr(10).join(map(escape, lines))}</code></pre>
+<p>Made with {escape(said)}.</p>"""
+
+
+def _options(record: Record) -> tuple[list[str], list[str]]:
+    """The arguments beside formula and data that were not left at their defaults; arrays by name."""
+    spec = record.spec
+    found: list[str] = []
+    arrays: list[str] = []
+    for name in ("weights", "offset"):
+        if name in record.schema.array_options:
+            found.append(f"{name}={name}")
+            arrays.append(name)
+        elif getattr(spec, name) is not None:
+            found.append(f"{name}={getattr(spec, name)!r}")
+    if spec.reml is False:
+        found.append("reml=False")
+    if spec.contrasts:
+        found.append(f"contrasts={dict(spec.contrasts)!r}")
+    if spec.missing != "drop":
+        found.append(f"missing={spec.missing!r}")
+    if not isinstance(record, OlsRecord) and record.control != Control():
+        found.append(f"control=pp.{record.control!r}")
+    return found, arrays
 
 
 # -- the page -------------------------------------------------------------------------------------
@@ -283,14 +204,12 @@ def _write(
     *,
     data: dict[str, Any] | None = None,
 ) -> None:
-    assets = files("partialpool.report").joinpath("assets")
-    style = assets.joinpath("page.css").read_text(encoding="utf-8")
-    script = ""
+    style = html.STYLE + _asset("page.css")
+    script = f"<script>\n{_asset('page.js')}</script>"
     if data is not None:
-        code = assets.joinpath("figure.js").read_text(encoding="utf-8")
-        script = (
-            f'<script type="application/json" id="pp-data">{_embedded(data)}</script>\n'
-            f"<script>\n{code}</script>"
+        script += (
+            f'\n<script type="application/json" id="pp-data">{_embedded(data)}</script>\n'
+            f"<script>\n{_asset('figure.js')}</script>"
         )
     links = "".join(f'<li><a href="#{key}">{name}</a></li>' for key, name, _ in sections)
     body = "\n".join(text for _, _, text in sections)
@@ -303,13 +222,13 @@ def _write(
 <title>{escape(title)}</title>
 <link rel="icon" href="data:,">
 <style>
-{style}{html.STYLE}</style>
+{style}</style>
 </head>
 <body>
 <main>
 <h1>{escape(title)}</h1>
 <p class="lead">{lead}</p>
-<nav aria-label="Sections"><ul>{links}</ul></nav>
+<nav aria-label="Sections of this page"><ul>{links}</ul></nav>
 {body}
 <footer><p>Written by partialpool {escape(__version__)}. This page is complete in itself: it works from disk and
 loads nothing.</p></footer>
@@ -320,6 +239,10 @@ loads nothing.</p></footer>
 """
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(page)
+
+
+def _asset(name: str) -> str:
+    return files("partialpool.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _embedded(data: dict[str, Any]) -> str:

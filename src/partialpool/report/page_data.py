@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from .. import design
 from .. import table as tables
 from .._core import fill
 from .._errors import PartialPoolError
-from .._types import FloatArray
+from .._types import FloatArray, IntArray
 from ..plot import settings
+from .numbers import printable
 
 if TYPE_CHECKING:
     from ..comparing import Comparison
@@ -22,9 +23,32 @@ __all__ = ["LEVELS", "POINTS", "figure"]
 
 LEVELS = 40  # levels drawn: more cannot be told apart
 POINTS = 1500  # rows drawn
-TERMS = 12  # coefficients with a picture of their own
+TERMS = 6  # coefficients with a picture of their own
+PANELS = 4  # pictures of group effects
+_STILL = 0.01  # of its standard error: a coefficient that moves less has no path to draw
 _SEED = 20  # of the samples: the same page each time
 _CURVE = 24  # points of a line that is not straight
+_MARKS = 20  # levels of a factor that an axis bears
+_WIDE = 0.35  # half the length of a level's line where the axis has levels only
+
+
+class _Axis(NamedTuple):
+    """What the lines are drawn over: a number, a factor (`marks`), or nothing but the levels.
+
+    Attributes
+    ----------
+    setting : Setting
+    place : (levels,) int32 or None
+        Where there is no covariate: the place of each drawn level on the axis.
+    """
+
+    setting: settings.Setting
+    place: IntArray | None
+
+    @property
+    def marks(self) -> list[str] | None:
+        x = self.setting.x
+        return None if x is None or x.levels is None else [printable(v) for v in x.levels]
 
 
 def figure(c: Comparison) -> dict[str, Any]:
@@ -34,152 +58,239 @@ def figure(c: Comparison) -> dict[str, Any]:
     -------
     dict
         ``ratios`` (None for infinity), ``coefficients`` (a row a ratio), ``fitted`` (the place of
-        `lmer` among them), and, where there are data and a covariate, ``lines`` and ``effects``.
+        `lmer` among them), ``panels`` of group effects, and ``lines`` or, in words, ``noLines``.
     """
     path = c.path
     ratios = path["ratio"].to_numpy(dtype=float)
     coefficients = path.iloc[:, 1:].to_numpy(dtype=float)
-    names = [str(name) for name in path.columns[1:]]
+    names = [printable(name) for name in path.columns[1:]]
+    se = np.array([row.partial_se for row in c.rows])
     fitted = int(np.argmin(np.abs(ratios - c.ratio)))
-    shown = [j for j, name in enumerate(names) if np.isfinite(coefficients[:, j]).all()]
-    slopes = [j for j in shown if names[j] != "Intercept"] or shown
-    group = c.mixed.rows.terms[0].spec.group
+    term = c.mixed.rows.terms[0]
     found: dict[str, Any] = {
         "ratios": _plain(ratios),
-        "ratioName": c.ratio_name,
-        "ratioShort": c.ratio_name if len(c.ratio_name) < 34 else "scale of the random effects",
+        "ratioName": printable(c.ratio_name),
         "method": "REML" if c.mixed.spec.reml else "ML",
         "fitted": fitted,
         "terms": names,
-        "shown": slopes[:TERMS],
+        "se": _plain(se),
+        "shown": _moving(coefficients, se, names),
         "coefficients": _plain(coefficients),
-        "response": settings.response(c.mixed),
-        "group": group,
+        "response": printable(settings.response(c.mixed)),
+        "group": printable(term.spec.group),
         "sampled": {},
     }
-    levels, effects, columns = _effects(c, group, ratios)
-    drawn = _sample(len(levels), LEVELS)
-    if len(drawn) < len(levels):
-        found["sampled"]["levels"] = [len(drawn), len(levels)]
-    texts = [str(levels[g]) for g in drawn]
-    counts = np.bincount(c.mixed.rows.groups[c.mixed.rows.terms[0].group].codes)
-    found["effects"] = {
-        "levels": texts,
-        "n": [int(counts[g]) for g in drawn],
-        "values": _plain(effects[:, drawn, 0]),
-        "label": f"effect of {group}" + ("" if columns[0] == "Intercept" else f" on {columns[0]}"),
-    }
-    lines = _lines(c.mixed, drawn, texts, columns, found)
-    if lines is not None:
-        lines["effects"] = _plain(effects[:, drawn])
+    effects = np.stack([np.asarray(c.effects_at(r), dtype=float) for r in ratios])
+    drawn = {g: _sample(len(group.levels), LEVELS) for g, group in enumerate(c.mixed.rows.groups)}
+    found["panels"] = _panels(c, effects, drawn, found["sampled"])
+    try:
+        found["lines"] = _lines(c, effects, drawn[term.group], found["sampled"])
+    except PartialPoolError as error:  # data gone, or an offset from an array
+        found["noLines"] = str(error)
+    else:
         found["kept"] = _plain(coefficients[:, c.mixed.kept])
-        found["lines"] = lines
     return found
 
 
-def _effects(
-    c: Comparison, group: str, ratios: FloatArray
-) -> tuple[list[Any], FloatArray, list[str]]:
-    """Levels of a group, their effects (ratios, levels, columns), and the columns' names."""
-    frame = c.groups
-    own = frame["group"].to_numpy() == group
-    columns = list(dict.fromkeys(frame["term"][own]))
-    levels = list(frame["level"][own])[:: len(columns)]
-    values = np.stack([np.asarray(c.effects_at(r), dtype=float)[own] for r in ratios])
-    return levels, values.reshape(len(ratios), len(levels), len(columns)), columns
+def _moving(coefficients: FloatArray, se: FloatArray, names: list[str]) -> list[int]:
+    """The coefficients to draw: those that move most, in the order of the table."""
+    slopes = [j for j, name in enumerate(names) if name != "Intercept"] or [0]
+    finite = [j for j in slopes if np.isfinite(coefficients[:, j]).all()]
+    moves = {j: float(np.ptp(coefficients[:, j])) for j in finite}
+    share = {j: m / se[j] if se[j] > 0 else m for j, m in moves.items()}
+    most = sorted((j for j in finite if share[j] > _STILL), key=lambda j: -share[j])
+    return sorted(most[:TERMS])
+
+
+# -- group effects --------------------------------------------------------------------------------
+
+
+def _panels(
+    c: Comparison, effects: FloatArray, drawn: dict[int, list[int]], sampled: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """A picture of group effects a random-effects column, the first few."""
+    record = c.mixed
+    found: list[dict[str, Any]] = []
+    for place, name, first, width in _columns(record):
+        group = record.rows.groups[place]
+        if len(found) == PANELS:
+            break
+        own = drawn[place]
+        if len(own) < len(group.levels):
+            sampled["levels"] = {
+                **sampled.get("levels", {}),
+                printable(group.name): [len(own), len(group.levels)],
+            }
+        label = f"effect of {group.name}"
+        label += "" if name == "Intercept" else f" on the coefficient of {name}"
+        counts = np.bincount(group.codes, minlength=len(group.levels))
+        found.append(
+            {
+                "group": printable(group.name),
+                "label": printable(label),
+                "levels": [printable(group.levels[g]) for g in own],
+                "n": [int(counts[g]) for g in own],
+                "values": _plain(effects[:, [first + g * width for g in own]]),
+            }
+        )
+    return found
+
+
+def _columns(record: LmmRecord) -> list[tuple[int, str, int, int]]:
+    """Each random-effects column: its group, name, place of its first effect, and their distance.
+
+    Effects are in the order of `Comparison.effects_at`: term by term, level by level.
+    """
+    found, start = [], 0
+    for term in record.rows.terms:
+        width, levels = len(term.spec.columns), len(record.rows.groups[term.group].levels)
+        found += [(term.group, n, start + i, width) for i, n in enumerate(term.spec.columns)]
+        start += width * levels
+    return found
+
+
+# -- lines over the data --------------------------------------------------------------------------
 
 
 def _lines(
-    record: LmmRecord, drawn: list[int], texts: list[str], columns: list[str], found: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Rows at which the lines are drawn, and the data beneath; None where there is no covariate."""
-    place = record.rows.terms[0].group
-    group = record.rows.groups[place]
-    try:
-        setting = settings.setting(record, None, codes=group.codes)
-        x = setting.x
-        if x is None or x.levels is not None:
-            return None
-        grids, rows = _grid(record, setting, drawn)
-    except PartialPoolError:  # data gone, or an offset from an array: a page without lines
-        return None
+    c: Comparison, effects: FloatArray, drawn: list[int], sampled: dict[str, Any]
+) -> dict[str, Any]:
+    """Rows of the design at which the lines are drawn, their effects, and the data beneath."""
+    record = c.mixed
+    places = _nested(record)
+    group = record.rows.groups[places[0]]
+    first = [int(np.flatnonzero(group.codes == g)[0]) for g in drawn]
+    columns = [column for column in _columns(record) if column[0] in places]
+    levels = [[int(record.rows.groups[p].codes[row]) for p, *_ in columns] for row in first]
+    own = np.array(
+        [
+            [start + g * width for g, (_, _, start, width) in zip(at, columns, strict=True)]
+            for at in levels
+        ]
+    )
+    main = next(k for k, column in enumerate(columns) if column[0] == places[0])
+    axis = _axis(record, group.codes, drawn, effects[-1][own[:, main]])
+    grids, rows = _grid(record, axis, places, first)
     X = fill([rows.fixed[i] for i in record.kept], 0, rows.nobs)
-    Z = _random_columns(rows, record, place, columns)
+    Z = np.concatenate([fill(term.columns, 0, rows.nobs) for term in rows.terms], axis=1)
     offset = np.zeros(rows.nobs) if rows.offset is None else rows.offset
     groups, start = [], 0
-    for text, grid in zip(texts, grids, strict=True):
+    for g, grid in zip(drawn, grids, strict=True):
         stop = start + len(grid)
+        one = {"x": grid, "X": X[start:stop], "Z": Z[start:stop], "o": offset[start:stop]}
         groups.append(
-            {
-                "level": text,
-                "x": _plain(grid),
-                "X": _plain(X[start:stop]),
-                "Z": _plain(Z[start:stop]),
-                "o": _plain(offset[start:stop]),
-            }
+            {"level": printable(group.levels[g])} | {k: _plain(v) for k, v in one.items()}
         )
         start = stop
-    held = ", ".join(setting.said.values())
+    x, parts = axis.setting.x, _parts(record, places)
+    others = [g.name for i, g in enumerate(record.rows.groups) if i not in places]
     return {
-        "x": x.name,
-        "held": held,
+        "x": printable(group.name if x is None else x.name),
+        "marks": axis.marks,
+        "strips": x is None,
+        "shared": not parts & set(axis.setting.typical) and (x is None or x.name not in parts),
+        "held": [printable(v) for k, v in axis.setting.said.items() if k not in parts],
+        "without": [printable(name) for name in others],
         "groups": groups,
-        "points": _points(record, group.codes, x.values, drawn, found),
+        "effects": [_plain(row[own]) for row in effects],
+        "points": _points(record, group.codes, axis, drawn, sampled),
     }
+
+
+def _nested(record: LmmRecord) -> list[int]:
+    """The first term's group, and the groups in which its levels are nested."""
+    place = record.rows.terms[0].group
+    codes = record.rows.groups[place].codes
+    found = [place]
+    for other, group in enumerate(record.rows.groups):
+        of_level = np.empty(int(codes.max()) + 1, dtype=group.codes.dtype)
+        of_level[codes] = group.codes
+        if other != place and np.array_equal(of_level[codes], group.codes):
+            found.append(other)
+    return found
+
+
+def _parts(record: LmmRecord, places: list[int]) -> set[str]:
+    """The columns of the data that make up these groups."""
+    return {part.names[0] for p in places for part in record.schema.groups[p].parts}
+
+
+def _axis(record: LmmRecord, codes: Any, drawn: list[int], none: FloatArray) -> _Axis:
+    """The first covariate that an axis can bear; otherwise the levels, by their effects."""
+    found = settings.setting(record, None, codes=codes)
+    x = found.x
+    if x is not None and (x.levels is None or len(x.levels) <= _MARKS):
+        return _Axis(found, None)
+    place = np.empty(len(drawn), dtype=np.int32)
+    place[np.argsort(-none, kind="stable")] = np.arange(len(drawn))
+    return _Axis(settings.setting(record, None, over=False), place)
 
 
 def _grid(
-    record: LmmRecord, setting: settings.Setting, drawn: list[int]
+    record: LmmRecord, axis: _Axis, places: list[int], first: list[int]
 ) -> tuple[list[FloatArray], Any]:
     """For each level the places of its line, and all of them as rows of the design."""
-    assert setting.x is not None
-    place = record.rows.terms[0].group
-    codes = record.rows.groups[place].codes
-    straight = settings.is_straight(record, setting.x.name)
-    grids, first = [], []
-    for g in drawn:
-        own = np.flatnonzero(codes == g)
-        low, high = setting.x.values[own].min(), setting.x.values[own].max()
-        count = 1 if low == high else 2 if straight else _CURVE
-        grids.append(np.linspace(low, high, count))
-        first += [int(own[0])] * count
+    codes, x = record.rows.groups[places[0]].codes, axis.setting.x
+    straight = x is None or x.levels is not None or settings.is_straight(record, x.name)
+    grids, rows = [], []
+    for i, row in enumerate(first):
+        own = np.flatnonzero(codes == codes[row])
+        if axis.place is not None:
+            grid = axis.place[i] + np.array([-_WIDE, _WIDE])
+        elif axis.marks is not None:
+            assert x is not None
+            grid = np.unique(x.values[own]).astype(float)
+        else:
+            assert x is not None
+            low, high = x.values[own].min(), x.values[own].max()
+            grid = np.linspace(low, high, 1 if low == high else 2 if straight else _CURVE)
+        grids.append(grid)
+        rows += [row] * len(grid)
+    return grids, _rows(record, axis.setting, places, np.concatenate(grids), np.array(rows))
+
+
+def _rows(
+    record: LmmRecord, setting: settings.Setting, places: list[int], at: FloatArray, first: IntArray
+) -> Any:
+    """The design of rows at the places `at`, in the groups of the rows `first`."""
+    x, schema = setting.x, settings.open_schema(record)
     data: dict[str, Any] = {
         name: settings.repeated(value, len(first)) for name, value in setting.typical.items()
     }
-    data[setting.x.name] = np.concatenate(grids)
-    for part in record.schema.groups[place].parts:
-        one = settings.covariate(record, part.names[0])
+    if x is not None:
+        data[x.name] = at if x.levels is None else [x.levels[int(i)] for i in at]
+    for name in _parts(record, places):
+        one = settings.covariate(record, name)
         values = one.values[first]
-        data[one.name] = values if one.levels is None else [one.levels[i] for i in values]
-    schema = settings.open_schema(record)
-    terms = tuple(t._replace(group=0) for t in schema.terms if t.group == place)
-    own_schema = schema._replace(terms=terms, groups=(schema.groups[place],))
-    return grids, design.rebuild(own_schema, tables.of(data), random=True)
-
-
-def _random_columns(rows: Any, record: LmmRecord, place: int, columns: list[str]) -> FloatArray:
-    """(m, k) the random-effects columns of a group, in the order of `columns`."""
-    found: dict[str, FloatArray] = {}
-    names = [t.spec.columns for t in record.rows.terms if t.group == place]
-    for term, own in zip(rows.terms, names, strict=True):
-        values = fill(term.columns, 0, rows.nobs)
-        found |= {name: values[:, i] for i, name in enumerate(own)}
-    return np.column_stack([found[name] for name in columns])
+        data[name] = values if one.levels is None else [one.levels[i] for i in values]
+    terms = tuple(
+        t._replace(group=places.index(t.group)) for t in schema.terms if t.group in places
+    )
+    own = schema._replace(terms=terms, groups=tuple(schema.groups[p] for p in places))
+    return design.rebuild(own, tables.of(data), random=True)
 
 
 def _points(
-    record: LmmRecord, codes: Any, x: Any, drawn: list[int], found: dict[str, Any]
+    record: LmmRecord, codes: Any, axis: _Axis, drawn: list[int], sampled: dict[str, Any]
 ) -> dict[str, Any]:
     """The used rows of the drawn levels, or a sample of them."""
     assert record.rows.y is not None
     own = np.full(int(codes.max()) + 1, -1)
     own[drawn] = np.arange(len(drawn))
     rows = np.flatnonzero(own[codes] >= 0)
+    random = np.random.default_rng(_SEED)
     if len(rows) > POINTS:
-        found["sampled"]["rows"] = [POINTS, int(record.rows.nobs)]
-        rows = np.sort(np.random.default_rng(_SEED).choice(rows, POINTS, replace=False))
+        sampled["rows"] = [POINTS, int(record.rows.nobs)]
+        rows = np.sort(random.choice(rows, POINTS, replace=False))
+    if axis.place is not None:
+        x = axis.place[own[codes[rows]]].astype(float)
+    else:
+        assert axis.setting.x is not None
+        x = axis.setting.x.values[rows].astype(float)
+    if axis.place is not None or axis.marks is not None:
+        x += random.uniform(-0.15, 0.15, len(rows))  # so that equal values do not hide each other
     return {
-        "x": _plain(x[rows]),
+        "x": _plain(np.round(x, 3) if axis.marks or axis.place is not None else x),
         "y": _plain(record.rows.y[rows]),
         "g": [int(v) for v in own[codes[rows]]],
     }
@@ -193,7 +304,7 @@ def _sample(count: int, most: int) -> list[int]:
 
 
 def _plain(values: Any) -> Any:
-    """Nested lists of numbers with seven digits; None for what is not finite."""
+    """Nested lists of numbers with nine digits; None for what is not finite."""
     if isinstance(values, np.ndarray) and values.ndim > 1:
         return [_plain(row) for row in values]
     return [_number(float(v)) for v in np.asarray(values)]

@@ -13,8 +13,8 @@ from .html import escape
 
 __all__ = ["Axis", "scatter"]
 
-_WIDTH, _HEIGHT = 420.0, 300.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 24.0, 40.0
+_WIDTH, _HEIGHT = 360.0, 270.0  # small, so that letters stay readable on a phone
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 24.0, 40.0
 
 
 class Axis(NamedTuple):
@@ -71,7 +71,8 @@ def scatter(
     across = Axis.over(x, _LEFT, _WIDTH - _RIGHT)
     up = Axis.over(y, _HEIGHT - _BOTTOM, _TOP)
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{escape(about)}">',
+        f'<svg class="static" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
+        f'aria-label="{escape(about)}">',
         *_grid(across, up, labels),
         *(_line(across, up, *line) for line in lines),
     ]
@@ -108,7 +109,7 @@ def _grid(across: Axis, up: Axis, labels: tuple[str, str]) -> list[str]:
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(
         f'<text x="{middle:g}" y="{_HEIGHT - 4:g}" text-anchor="middle">{escape(labels[0])}</text>'
-        f'<text x="2" y="13">{escape(labels[1])}</text>'
+        f'<text x="0" y="13">{escape(labels[1])}</text>'
     )
     return parts
 
