@@ -46,8 +46,9 @@ Vector to_vector(const DoubleIn& x) {
     return Vector(x.data(), x.data() + x.size());
 }
 
-// Keeps the Python arrays alive that a C++ view points into. Every array of rows must have n values
-// (n < 0: any number; `shortest` says how many rows all of them have).
+// Keeps the arrays alive that a C++ view points into: those of Python, or the copies that a cast
+// has made of what is not contiguous or of another type. Every array of rows must have n values (n
+// < 0: any number; `shortest` says how many rows all of them have).
 class Keeper {
    public:
     Index shortest = std::numeric_limits<Index>::max();
@@ -63,20 +64,20 @@ class Keeper {
         const Index stop = std::min(last, static_cast<Index>(c.size()));
         for (Index i = first; i < stop; ++i) inside &= c.data()[i] < size;
         if (!inside) throw std::invalid_argument("a factor code without an entry in its table");
-        kept_.push_back(nb::borrow(codes_));
-        kept_.push_back(nb::borrow(table_));
+        kept_codes_.push_back(c);
+        kept_.push_back(t);
         return {c.data(), t.data()};
     }
     const double* values(nb::handle h, Index n) {
         const auto x = nb::cast<DoubleIn>(h);
         check(static_cast<Index>(x.size()), n);
-        kept_.push_back(nb::borrow(h));
+        kept_.push_back(x);
         return x.data();
     }
     const std::int32_t* codes(nb::handle h, Index n) {
         const auto x = nb::cast<CodesIn>(h);
         check(static_cast<Index>(x.size()), n);
-        kept_.push_back(nb::borrow(h));
+        kept_codes_.push_back(x);
         return x.data();
     }
     Columns columns(nb::handle sequence, Index n) {
@@ -99,7 +100,8 @@ class Keeper {
         if (n >= 0 && size != n) throw std::invalid_argument("a column of the wrong length");
         shortest = std::min(shortest, size);
     }
-    std::vector<nb::object> kept_;
+    std::vector<DoubleIn> kept_;
+    std::vector<CodesIn> kept_codes_;
 };
 
 struct PyRows {
@@ -235,6 +237,9 @@ PyPlan* make_plan(const PyProducts& products,
     Layout layout;
     for (const auto& g : products.p->groups) layout.group_k.push_back(g.k);
     for (const auto& [group, offset, k, diagonal] : terms) {
+        if (group < 0 || group >= Index(layout.group_k.size()) || offset < 0 || k < 1 ||
+            offset + k > layout.group_k[group])
+            throw std::invalid_argument("a term outside its group");
         Term t;
         t.group = group;
         t.offset = offset;
@@ -250,10 +255,25 @@ PyPlan* make_plan(const PyProducts& products,
     return out.release();
 }
 
-Vector theta_of(const PyPlan& self, const DoubleIn& theta) {
-    if (static_cast<Index>(theta.size()) != self.plan->layout().size)
+void check_theta(const PyPlan& self, std::size_t size) {
+    if (static_cast<Index>(size) != self.plan->layout().size)
         throw std::invalid_argument("theta of the wrong length");
+}
+
+Vector theta_of(const PyPlan& self, const DoubleIn& theta) {
+    check_theta(self, theta.size());
     return to_vector(theta);
+}
+
+// Are these the rows, or the like of them, that the plan's products are of?
+void check_rows(const PyPlan& self, const RowSet& rows) {
+    const Products& P = *self.products;
+    bool same = rows.n == P.n && static_cast<Index>(rows.fixed.size()) == P.p &&
+                rows.groups.size() == P.groups.size();
+    for (std::size_t g = 0; same && g < P.groups.size(); ++g)
+        same = rows.groups[g].levels == P.groups[g].levels &&
+               static_cast<Index>(rows.groups[g].columns.size()) == P.groups[g].k;
+    if (!same) throw std::invalid_argument("rows of another design");
 }
 
 nb::tuple evaluate(PyPlan& self, DoubleIn theta, int order) {
@@ -322,6 +342,7 @@ nb::object solve(PyPlan& self, DoubleIn theta) {
 
 nb::tuple minimise(PyPlan& self, std::optional<std::vector<double>> start, double tolerance,
                    Index max_evaluations) {
+    if (start) check_theta(self, start->size());
     Minimum m;
     Vector theta;
     {
@@ -339,6 +360,8 @@ nb::tuple refit(PyPlan& self, nb::object rows_object, DoubleIn y, std::vector<do
     const PyRows& rows = nb::cast<PyRows&>(rows_object);
     if (static_cast<Index>(y.size()) != rows.rows.n)
         throw std::invalid_argument("a response of the wrong length");
+    check_theta(self, start.size());
+    check_rows(self, rows.rows);
     if (!self.moments || !self.moments->rows.is(rows_object))
         self.moments = std::make_shared<SharedMoments>(rows_object, rows.rows, self.products);
     auto plan = std::make_unique<PyPlan>();
@@ -419,6 +442,7 @@ nb::tuple refit_moments_of(PyPlan& self, MatrixIn Zy, MatrixIn Xy, DoubleIn yy,
     if (Zy.shape(0) != responses || Xy.shape(0) != responses || Zy.shape(1) != q ||
         Xy.shape(1) != static_cast<std::size_t>(P.p))
         throw std::invalid_argument("moments of the wrong size");
+    check_theta(self, start.size());
     NewtonOptions options;
     options.tolerance = tolerance;
     options.max_evaluations = max_evaluations;
@@ -435,12 +459,24 @@ nb::tuple refit_moments_of(PyPlan& self, MatrixIn Zy, MatrixIn Xy, DoubleIn yy,
 nb::dict profile_of(PyPlan& self, DoubleIn scaled, int kind, Index term, Index i, Index j,
                     std::vector<double> distances, double tolerance, Index max_evaluations) {
     const Vector theta = theta_of(self, scaled);
+    const std::vector<Term>& terms = self.plan->layout().terms;
+    const auto has = [](Index at, Index size) { return at >= 0 && at < size; };
+    const auto target = static_cast<Parameter>(kind);
+    bool known = kind >= 0 && kind <= 3;
+    if (target == Parameter::coefficient) {
+        known = has(i, self.products->p);
+    } else if (known && target != Parameter::sigma) {
+        known = has(term, Index(terms.size())) && has(i, terms[term].k);
+        if (target == Parameter::correlation)
+            known = known && has(j, terms[term].k) && i != j && !terms[term].diagonal;
+    }
+    if (!known || self.plan->criterion().reml)
+        throw std::invalid_argument("no parameter of a fit by maximum likelihood");
     ProfilePath path;
     {
         Alone alone(self);
         const NewtonOptions options = newton_options(*self.plan, tolerance, max_evaluations);
-        path = profile(*self.plan, theta, {static_cast<Parameter>(kind), term, i, j}, distances,
-                       options);
+        path = profile(*self.plan, theta, {target, term, i, j}, distances, options);
     }
     const std::size_t points = path.u.size(), size = points ? path.parameters.size() / points : 0;
     nb::dict out;
@@ -461,14 +497,25 @@ nb::dict profile_of(PyPlan& self, DoubleIn scaled, int kind, Index term, Index i
 nb::object row_variances(PyPlan& self, DoubleIn theta, std::vector<bool> include, nb::list levels,
                          nb::list z, MatrixIn x) {
     const Vector at = theta_of(self, theta);
+    const Products& P = *self.products;
     const Index rows = static_cast<Index>(x.shape(0));
+    const std::size_t groups = P.groups.size();
+    if (include.size() != groups || levels.size() != groups || z.size() != groups ||
+        static_cast<Index>(x.shape(1)) != P.p)
+        throw std::invalid_argument("rows of another design");
+    std::vector<CodesIn> kept;
     std::vector<const std::int32_t*> codes;
     std::vector<Vector> columns;
-    for (std::size_t g = 0; g < include.size(); ++g) {
+    for (std::size_t g = 0; g < groups; ++g) {
         const auto c = nb::cast<CodesIn>(levels[g]);
         const auto v = nb::cast<MatrixIn>(z[g]);
-        if (static_cast<Index>(c.size()) != rows || static_cast<Index>(v.shape(0)) != rows)
+        if (static_cast<Index>(c.size()) != rows || static_cast<Index>(v.shape(0)) != rows ||
+            static_cast<Index>(v.shape(1)) != P.groups[g].k)
             throw std::invalid_argument("rows of different lengths");
+        for (Index i = 0; i < rows; ++i)
+            if (c.data()[i] >= P.groups[g].levels)
+                throw std::invalid_argument("a level that the fit has not");
+        kept.push_back(c);
         codes.push_back(c.data());
         columns.emplace_back(v.data(), v.data() + v.size());
     }
@@ -641,7 +688,9 @@ NB_MODULE(_core, m) {
              nb::arg("max_evaluations"))
         .def("set_anchor",
              [](PyPlan& self, DoubleIn user, DoubleIn scaled) {
-                 self.plan->set_anchor(theta_of(self, user), theta_of(self, scaled));
+                 Vector u = theta_of(self, user), s = theta_of(self, scaled);
+                 Alone alone(self);
+                 self.plan->set_anchor(std::move(u), std::move(s));
              })
         .def("start",
              [](PyPlan& self) {
@@ -683,6 +732,8 @@ NB_MODULE(_core, m) {
                 double tolerance, Index max_evaluations) {
                  if (static_cast<Index>(Y.shape(1)) != rows.rows.n)
                      throw std::invalid_argument("responses of the wrong length");
+                 check_theta(self, start.size());
+                 check_rows(self, rows.rows);
                  NewtonOptions options;
                  options.tolerance = tolerance;
                  options.max_evaluations = max_evaluations;
@@ -706,7 +757,10 @@ NB_MODULE(_core, m) {
                  return nb::make_tuple(to_array(Vector(t.xshift)), to_array(Vector(t.xscale)),
                                        to_array(Vector(t.mix)), z);
              })
-        .def("dense_size", [](PyPlan& self) { return self.plan->dense_columns(); });
+        .def("dense_size", [](PyPlan& self) {
+            Alone alone(self);  // it may make the engine
+            return self.plan->dense_columns();
+        });
 
     bind_factorize(m);
     m.def("scan", &scan);
