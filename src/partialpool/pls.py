@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import _core
+from ._dense import limited, load_lapack
 from ._errors import PartialPoolError
 from ._types import FloatArray
 from .products import CrossProducts, GroupColumns
@@ -126,7 +127,7 @@ class Problem:
             How much to compute: the last two add the average-information and the exact Hessian.
         """
         if order == "exact" and len(self._groups) > 1:
-            _load_lapack()
+            load_lapack()
         with self.dense_algebra():
             _, value, gradient, hessian = self.native.evaluate(
                 np.ascontiguousarray(theta, dtype=np.float64), _ORDERS[order]
@@ -147,7 +148,7 @@ class Problem:
         theta: Sequence[float] | FloatArray,
     ) -> tuple[Any, ...] | None:
         if len(self._groups) > 1:
-            _load_lapack()
+            load_lapack()
         with self.dense_algebra():
             return function(np.ascontiguousarray(theta, dtype=np.float64))
 
@@ -284,11 +285,11 @@ class Problem:
         size = self.native.dense_size()
         if size <= _SMALL:
             return _NOTHING
-        _load_lapack()
+        load_lapack()
         threads = self._threads if self._threads is not None else (None if size >= _THREADED else 1)
         if threads is None:
             return _NOTHING
-        return _thread_controller().limit(limits=threads, user_api="blas")  # type: ignore[no-any-return]
+        return limited(threads)
 
 
 def term_places(groups: list[GroupColumns]) -> list[tuple[int, int, int]]:
@@ -335,49 +336,3 @@ def solution(theta: FloatArray, found: Any, place: list[tuple[int, int, int]]) -
 
 def _columns(block: FloatArray, first: int, k: int) -> FloatArray:
     return block if block.shape[1] == k else np.ascontiguousarray(block[:, first : first + k])
-
-
-_SIGNATURES = {
-    "dpotrf": "void (char *, int *, d *, int *, int *)",
-    "dpotri": "void (char *, int *, d *, int *, int *)",
-    "dsyrk": "void (char *, char *, int *, int *, d *, d *, int *, d *, d *, int *)",
-    "dtrsm": "void (char *, char *, char *, char *, int *, int *, d *, d *, int *, d *, int *)",
-    "dgemm": (
-        "void (char *, char *, int *, int *, int *, d *, d *, int *, d *, int *, d *, d *, int *)"
-    ),
-}
-_loaded: list[bool] = []
-
-
-def _load_lapack() -> None:
-    """SciPy's LAPACK for the dense blocks; our own kernels serve if its signatures have changed."""
-    if _loaded:
-        return
-    import re
-
-    from scipy.linalg import cython_blas, cython_lapack
-
-    capsules = {}
-    for name, signature in _SIGNATURES.items():
-        module = cython_lapack if name.startswith("dpo") else cython_blas
-        capsule = module.__pyx_capi__.get(name)
-        if capsule is None:
-            break
-        shown = re.sub(r"__pyx_t_\w+_d\b", "d", _core.capsule_name(capsule))
-        if shown != signature:
-            break
-        capsules[name] = capsule
-    if len(capsules) == len(_SIGNATURES):
-        _core.set_lapack(capsules)
-    _loaded.append(len(capsules) == len(_SIGNATURES))
-
-
-_controllers: list[Any] = []
-
-
-def _thread_controller() -> Any:
-    if not _controllers:
-        from threadpoolctl import ThreadpoolController
-
-        _controllers.append(ThreadpoolController())
-    return _controllers[0]

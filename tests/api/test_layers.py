@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "partialpool"
 LAYERS: dict[int, str] = {
     0: "_errors _types _version control",
     1: "formula expression _algebra _arguments _bases _functions _grammar _groups _tokens "
-    "covariance _core",
+    "covariance _core _dense",
     2: "table coding contrasts _columns _arrow_columns _narwhals_table _pandas_table",
     3: "design schema reader grouping newdata datasets",
     4: "products qr",

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import frames
+from .._dense import limited
 from .._errors import PartialPoolError, SpecificationError
 from .._types import FloatArray
 from ..ols import OlsRecord
@@ -267,21 +268,13 @@ def _in_worker(
         return work.replicates(statistic, task)
 
 
-_controllers: list[Any] = []
-
-
 def one_thread(work: Run, statistic: Statistic) -> AbstractContextManager[Any]:
     """One BLAS thread where BLAS is used: another number could change the last digits."""
     record = work.record
     needed = statistic.function is not None or isinstance(record, OlsRecord)
     if not needed and len(record.rows.groups) < 2:
         return nullcontext()
-    if not _controllers:
-        import scipy.linalg  # noqa: F401  # a controller sees the libraries that are loaded
-        from threadpoolctl import ThreadpoolController
-
-        _controllers.append(ThreadpoolController())
-    return _controllers[0].limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return limited(1)
 
 
 class _Bar:
