@@ -207,13 +207,24 @@ def profile(
 
     Notes
     -----
-    docs/math.md, M21. About twelve points a parameter, each an optimisation over all others by
-    Newton's method from the points beside it (three to six evaluations of the objective, none of
-    which looks at a row); slopes are exact by the envelope theorem, and the curves monotone cubic
+    docs/math.md, M21. About sixteen points a parameter, each an optimisation over all others by
+    Newton's method from the points beside it: two to six evaluations of the objective, none of
+    which looks at a row. Slopes are exact by the envelope theorem, and the curves monotone cubic
     Hermite interpolants in log sigma and asin of correlations. Points lie within 0.03 of the zeta
     of the usual levels and of `level`, so that limits there are exact to about 1e-6 standard
-    errors. A correlation is followed through standard deviations of zero; what it cannot exclude
-    ends at plus or minus one.
+    errors. The way goes on through variances of zero; what the data cannot exclude ends at a bound,
+    0 or a correlation of plus or minus one.
+
+    Examples
+    --------
+    >>> import partialpool as pp
+    >>> print(pp.lmer("Yield ~ 1 + (1 | Batch)", pp.datasets.load("Dyestuff")).profile())
+    Likelihood profiles of Yield ~ 1 + (1 | Batch)
+                           estimate  lower 95 %  upper 95 %
+    Intercept                1527.5      1486.5      1568.5
+    sigma                      49.5        38.2        67.7
+    sd(Intercept | Batch)      37.3        12.2        84.1
+    Estimates by maximum likelihood: the REML fit was refitted, since profiles compare ML deviances.
     """
     z = quantile(check_level(level))
     _require_likelihood(record)
