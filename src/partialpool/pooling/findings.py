@@ -21,6 +21,7 @@ from .path import Path
 from .precision import Precision
 from .prose import all_of, clipped
 from .table import Conditions, Row
+from .threads import threads_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,17 +51,20 @@ class Findings:
 
     @cached_property
     def _path(self) -> Path:
-        return path.path(self.ols, self.mixed)
+        with threads_for(self.mixed):
+            return path.path(self.ols, self.mixed)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """A `Row` a coefficient: what `table` shows."""
-        return table.rows(self._path)
+        with threads_for(self.mixed):
+            return table.rows(self._path)
 
     @cached_property
     def precision(self) -> Precision:
         """What the dependence of the rows does to precision."""
-        return precision.precision(self.mixed, self._path.sums)
+        with threads_for(self.mixed):
+            return precision.precision(self.mixed, self._path.sums)
 
     @cached_property
     def conditions(self) -> Conditions:
@@ -70,7 +74,8 @@ class Findings:
     @cached_property
     def contextual(self) -> Contextual:
         """Mundlak's test: are the group effects related to the covariates?"""
-        return contextual.contextual(self.mixed, self._path.sums)
+        with threads_for(self.mixed):
+            return contextual.contextual(self.mixed, self._path.sums)
 
     @cached_property
     def focus(self) -> Row:
@@ -111,8 +116,9 @@ class Findings:
 
     @cached_property
     def _path_values(self) -> tuple[FloatArray, FloatArray]:
-        ratios = self._path.ratios()
-        return ratios, np.array([self._all(self._path.coefficients(r)) for r in ratios])
+        with threads_for(self.mixed):
+            ratios = self._path.ratios()
+            return ratios, np.array([self._all(self._path.coefficients(r)) for r in ratios])
 
     @property
     def path(self) -> pd.DataFrame:
@@ -134,7 +140,8 @@ class Findings:
 
     @cached_property
     def _group_values(self) -> dict[str, Any]:
-        return _groups(self.mixed, self._path)
+        with threads_for(self.mixed):
+            return _groups(self.mixed, self._path)
 
     @property
     def groups(self) -> pd.DataFrame:

@@ -114,9 +114,13 @@ class GroupSums(NamedTuple):
         return np.asarray(s / (1 + s))
 
     def limit(self) -> tuple[FloatArray, LeastSquares]:
-        """Coefficients as the ratio goes to infinity, and the within regression (shifted)."""
+        """Coefficients as the ratio goes to infinity, and the within regression.
+
+        Its numbers are those of shifted columns; `estimable` is about the user's.
+        """
         beta, found = two_stage(self.within, self.means, self.size)
-        return self.origin.coefficients(beta), found
+        known = self.origin.estimable(found, self.size)
+        return self.origin.coefficients(beta), found._replace(estimable=known)
 
     def weighted(self, ratio: float) -> Weighted:
         """Generalised least squares at a finite ratio as an average of between and within."""
@@ -129,7 +133,8 @@ class GroupSums(NamedTuple):
         size = self.size * math.sqrt(float(np.max(1 / (1 + self.weight * ratio**2))))
         means = least_squares(between[:, :r], between[:, r], size, tolerance=ROUNDING)
         c = self.origin.coefficients
-        return Weighted(c(found.beta), self.origin.matrix(W), c(means.beta), means.estimable)
+        known = self.origin.estimable(means, size)
+        return Weighted(c(found.beta), self.origin.matrix(W), c(means.beta), known)
 
     def between_share(self, ratio: float) -> FloatArray:
         """(r,) share of the information on each coefficient that lies between groups.

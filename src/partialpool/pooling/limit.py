@@ -23,6 +23,7 @@ from .._core import fill
 from .._types import FloatArray
 from ..pls import term_places
 from .squares import LeastSquares, Origin, block, origin, two_stage, upper
+from .threads import one_thread
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
@@ -41,7 +42,7 @@ class Limit(NamedTuple):
     ----------
     beta : (r,) float64
     within : LeastSquares
-        The regression with every effect free, on shifted columns.
+        The regression with every effect free, on shifted columns; `estimable` on the user's.
     b : tuple of (levels, k) float64
         Effects of each term.
     origin : Origin
@@ -109,6 +110,7 @@ def limit(record: LmmRecord, factors: Sequence[FloatArray]) -> Limit:
         split = _together(record, columns, whole, V)
     size = np.sqrt((V[:, :-1] ** 2).sum(axis=0))
     beta, within = two_stage(split.off, split.on, size)
+    within = within._replace(estimable=start.estimable(within, size))
     u = split.on[:, -1] - split.on[:, :-1] @ beta
     b = _effects(record, u, whole, places)
     return Limit(start.coefficients(beta), within, b, start, split.rank, split.method)
@@ -196,8 +198,9 @@ def _iterated(A: Any, V: FloatArray, record: LmmRecord) -> _Split:
     from scipy.sparse.linalg import lsmr
 
     on = np.empty((A.shape[1], V.shape[1]))
-    for j, v in enumerate(V.T):
-        on[:, j] = lsmr(A, v, atol=1e-15, btol=1e-15, conlim=0, maxiter=_STEPS)[0]
+    with one_thread():
+        for j, v in enumerate(V.T):
+            on[:, j] = lsmr(A, v, atol=1e-15, btol=1e-15, conlim=0, maxiter=_STEPS)[0]
     text = "the columns of all levels absorbed by iteration (LSMR)"
     return _Split(upper(V - A @ on), on, _rank(record), text)
 

@@ -48,6 +48,7 @@ def pair(first: Any, second: Any) -> tuple[OlsRecord, LmmRecord]:
         a, b = b, a
     if not (isinstance(a, OlsRecord) and isinstance(b, LmmRecord)):
         raise SpecificationError(_wrong_kinds(a, b))
+    _require_distinct_names(b)
     _require_same_rows(a, b)
     _require_same_values(a, b, "y", "response")
     _require_same_values(a, b, "weights", "weights")
@@ -79,6 +80,7 @@ def fit_pair(formula: str, data: Any, **options: Any) -> tuple[OlsRecord, LmmRec
             formula,
         )
     mixed = lmm.fit(formula, data, **options)
+    _require_distinct_names(mixed)
     return linear_model(mixed), mixed
 
 
@@ -153,6 +155,15 @@ def _wrong_kinds(a: Any, b: Any) -> str:
         f"{both}, or a formula and data; it got {names}. Generalised linear "
         "models are not compared."
     )
+
+
+def _require_distinct_names(record: LmmRecord) -> None:
+    twice = [name for i, name in enumerate(record.names) if name in record.names[:i]]
+    if twice:
+        raise SpecificationError(
+            f"Two columns of the fixed part are named {twice[0]!r}; a comparison tells "
+            "coefficients apart by their names. Rename the column of the data."
+        )
 
 
 def _require_same_rows(a: OlsRecord, b: LmmRecord) -> None:

@@ -7,7 +7,7 @@ by ratio, and 1 is the fit. 0 is `lm` in both; infinity is a limit, computed as 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..pls import term_places
 from ..products import random_columns
 from .groups import GroupSums, group_sums, is_one_intercept
 from .limit import Limit, limit, transforms
+from .threads import threads_for
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Path", "path"]
 
-_FAR = 1e6  # beyond, the fit differs from its limit by 1e-12 of what it differs at 1
+_FAR = 1e3  # beyond, rounding grows with the square of the ratio; what is left to go falls with it
+_KEPT = 64e6  # bytes of solutions kept for the effects at the points of the path
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ class Path:
     ratio: float
     end: Limit | None
     theta: FloatArray
+    _found: dict[float, Any] = field(default_factory=dict)
 
     @property
     def has_own_direction(self) -> bool:
@@ -67,20 +70,25 @@ class Path:
             return self.sums.coefficients(ratio)
         if ratio == 0:
             return self.ols.beta
-        if ratio >= _FAR:
-            return self._end().beta
-        return np.asarray(self._solution(ratio).beta)
+        share, end = _left(ratio), self._end().beta
+        if share == 1:
+            return np.asarray(self._solution(ratio).beta)
+        return end if share == 0 else end + share * (self._solution(_FAR).beta - end)
 
     def effects(self, ratio: float) -> tuple[FloatArray, ...]:
         """(levels, k) effects of each term at that ratio."""
         ratio = _checked(ratio)
         if self.sums is not None:
             return (self.sums.effects(ratio)[:, None],)
-        if ratio >= _FAR:
-            return self._end().b
         if ratio == 0:
             return tuple(np.zeros_like(b) for b in self.mixed.solution.b)
-        return tuple(self._solution(ratio).b)
+        share, ends = _left(ratio), self._end().b
+        if share == 1:
+            return tuple(self._solution(ratio).b)
+        if share == 0:
+            return ends
+        near = self._solution(_FAR).b
+        return tuple(end + share * (b - end) for end, b in zip(ends, near, strict=True))
 
     def ratios(self) -> FloatArray:
         """Where the path is worth a look: 0, the fit and infinity among them, ascending.
@@ -105,9 +113,18 @@ class Path:
         return np.concatenate([np.unique([0.0, center, *inner]), [math.inf]])
 
     def _solution(self, ratio: float) -> Any:
+        """The penalised least squares at a ratio, kept: the effects are asked for next."""
         if ratio == 1.0 and self.ratio == 1.0:
             return self.mixed.solution
-        return lmm.problem(self.mixed).solve(self.theta * ratio)
+        found = self._found.get(ratio)
+        if found is None:
+            with threads_for(self.mixed):
+                found = lmm.problem(self.mixed).solve(self.theta * ratio)
+            # b and u are of one size.
+            size = 16 * sum(b.size for b in found.b)
+            if (len(self._found) + 1) * size <= _KEPT:
+                self._found[ratio] = found
+        return found
 
     def _end(self) -> Limit:
         assert self.end is not None
@@ -142,6 +159,11 @@ def _equal_variances(mixed: LmmRecord) -> tuple[FloatArray, tuple[FloatArray, ..
         theta += [root[a, b] for a, b in elements(spec)]
         factors.append(np.eye(k))
     return np.array(theta), tuple(factors)
+
+
+def _left(ratio: float) -> float:
+    """Of the way from `_FAR` to infinity, what is left at a ratio: the rest is in its square."""
+    return 1.0 if ratio <= _FAR else (_FAR / ratio) ** 2
 
 
 def _checked(ratio: float) -> float:

@@ -162,6 +162,25 @@ class Origin(NamedTuple):
         left = M - D * (self.shift[:-1] @ M)
         return np.asarray(left - (left @ self.shift[:-1])[:, None] * D.T)
 
+    def estimable(self, found: LeastSquares, size: FloatArray) -> BoolArray:
+        """(r,) coefficients on the user's columns that are the same in every solution.
+
+        An intercept may be determined where the covariate has its origin and not where its mean is,
+        as with slopes of each level's own, or the other way round, as where all means are the same.
+
+        Parameters
+        ----------
+        found : LeastSquares
+            On shifted columns.
+        size : (r,) float64
+            Norm of each shifted column.
+        """
+        unit = np.where(size > 0, size, 1.0)[:, None]
+        D, c = self.constant[:, None], self.shift[:-1]
+        moved = np.abs(found.null - D * (c @ found.null)) * unit
+        terms = (np.abs(found.null) + D * (np.abs(c) @ np.abs(found.null))) * unit
+        return np.asarray((moved <= COLLINEAR * np.maximum(1.0, terms)).all(axis=1))
+
     def root(self, root: FloatArray) -> FloatArray:
         """A square root of a covariance, T root."""
         return np.asarray(root - self.constant[:, None] * (self.shift[:-1] @ root))

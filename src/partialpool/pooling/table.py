@@ -137,8 +137,10 @@ def rows(path: Path) -> tuple[Row, ...]:
     aliases = {j: _repeats(names, of) for j, of in mixed.aliases}
     out = []
     for j, name in enumerate(names):
-        parts = [notes.get(j, aliases.get(j, "")), why if j in notes else ""]
         values = {key: float(column[j]) for key, column in columns.items()}
+        parts = [notes.get(j, aliases.get(j, ""))]
+        if j in notes:
+            parts += [why, _no_between(path) if math.isnan(values["between"]) else ""]
         out.append(Row(name=name, note="; ".join(p for p in parts if p), **values))
     return tuple(out)
 
@@ -255,6 +257,14 @@ def _between(path: Path, ratio: float) -> tuple[FloatArray, FloatArray]:
     found = path.sums.weighted(ratio)
     between = np.where(found.between_estimable, found.between, np.nan)
     return between, path.sums.between_share(ratio)
+
+
+def _no_between(path: Path) -> str:
+    """Why the means of the levels have no estimate of a coefficient."""
+    if path.sums is None:
+        return ""
+    group = path.mixed.rows.groups[0]
+    return f"no between estimate: the means of the levels of {group.name} do not determine it"
 
 
 def _clustered(path: Path) -> tuple[FloatArray, str]:

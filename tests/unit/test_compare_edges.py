@@ -1,0 +1,91 @@
+"""Comparisons at the edges of what can be estimated: what is known, what is not, and how far."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import partialpool as pp
+from partialpool import pls
+
+pytestmark = pytest.mark.filterwarnings("ignore::partialpool.PartialPoolWarning")
+
+
+def data(seed=1, groups=14):
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(groups), rng.integers(3, 12, groups))
+    n = len(g)
+    x = 5 + rng.normal(size=n) + rng.normal(size=groups)[g]
+    z = rng.normal(size=groups)[g]
+    h = rng.integers(0, 6, n)
+    y = x - z + (1 + x) * rng.normal(size=groups)[g] + rng.normal(size=6)[h] + rng.normal(size=n)
+    return pd.DataFrame({"y": y, "x": x, "z": z, "g": g, "h": h})
+
+
+def test_slopes_of_their_own_leave_a_common_intercept():
+    d = data()
+    c = pp.compare("y ~ x + z + (0 + x | g)", d)
+    own = (np.arange(14) == d["g"].to_numpy()[:, None]) * d["x"].to_numpy()[:, None]
+    X = np.column_stack([np.ones(len(d)), d["z"], own])
+    beta, rss, *_ = np.linalg.lstsq(X, d["y"], rcond=None)
+    variance = rss[0] / (len(d) - X.shape[1]) * np.linalg.inv(X.T @ X)
+    table = c.table
+    for name, k in (("Intercept", 0), ("z", 1)):
+        assert table["no_pooling"][name] == pytest.approx(beta[k], rel=1e-9)
+        assert table["no_pooling_se"][name] == pytest.approx(math.sqrt(variance[k, k]), rel=1e-9)
+        assert table["note"][name] == ""
+    assert math.isnan(table["no_pooling"]["x"])
+    assert "a coefficient of its own" in table["note"]["x"]
+
+
+def test_equal_means_have_no_between_intercept():
+    # Every level has the mean 3 of x: the means tell of intercept + 3 slope alone.
+    d = data()
+    d["x"] = 3 + d["x"] - d.groupby("g")["x"].transform("mean")
+    c = pp.compare("y ~ x + z + (1 | g)", d)
+    assert c.table["between"].isna().tolist() == [True, True, False]
+    assert c.table["note"]["x"].startswith("no between estimate: the means of the levels of g")
+    assert c.decomposition.between_estimable.tolist() == [False, False, True]
+    assert np.allclose(c.decomposition.recombined, c.mixed.solution.beta, rtol=1e-10)
+    d["x"] -= 3
+    known = pp.compare("y ~ x + z + (1 | g)", d)
+    assert known.table["between"].isna().tolist() == [False, True, False]
+
+
+def test_two_columns_of_one_name_are_refused():
+    d = data().rename(columns={"x": "Intercept"})
+    formula = "y ~ Intercept + (1 | g)"
+    fits = pp.lm("y ~ Intercept", d), pp.lmer(formula, d)
+    with pytest.raises(pp.SpecificationError, match="Two columns .* named 'Intercept'"):
+        pp.compare(formula, d)
+    with pytest.raises(pp.SpecificationError, match="Two columns .* named 'Intercept'"):
+        pp.compare(*fits)
+
+
+@pytest.mark.parametrize("random", ["(x | g) + (1 | h)", "(x | g)", "(0 + x | g)"])
+def test_the_limit_is_approached_as_the_square_of_the_ratio(random):
+    c = pp.compare(f"y ~ x + z + {random}", data(2))
+    end, b_end = c.coefficients_at(math.inf), c.effects_at(math.inf)
+    at, b_at = c.coefficients_at(1e3) - end, c.effects_at(1e3) - b_end
+    for ratio in (1e4, 1e6, 1e8, 1e200):
+        left = (1e3 / ratio) ** 2
+        size = 1e-12 * (1 + end.abs().max())
+        assert np.abs(c.coefficients_at(ratio) - end - left * at).max() < size
+        assert np.abs(c.effects_at(ratio) - b_end - left * b_at).max() < 1e-11
+    # What is left to go at 1000 is what a plain solution at 900 says, but for its rounding.
+    near = (c.coefficients_at(900.0) - end) * 0.81
+    assert np.allclose(near, at, rtol=1e-3, atol=1e-7)
+
+
+def test_effects_at_the_points_of_the_path_are_not_solved_for_again(monkeypatch):
+    c = pp.compare("y ~ x + (1 | g) + (1 | h)", data(3))
+    path = c.path
+    monkeypatch.setattr(pls.Problem, "solve", lambda *_: pytest.fail("solved again"))
+    for ratio in path["ratio"]:
+        assert np.isfinite(c.effects_at(ratio)).all()
+        assert (
+            c.coefficients_at(ratio).tolist() == path[path["ratio"] == ratio].iloc[0, 1:].tolist()
+        )
