@@ -15,9 +15,13 @@ from .report.numbers import column
 from .report.structure import Block, Fact, Facts, Field, Note, Report, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .pooling.table import Row
 
 __all__ = ["Comparison", "compare", "compare_formula"]
+
+_ROUNDING = 1e-10  # relative: to this lm and lmer agree where they are the same
 
 
 class Comparison(Findings):
@@ -170,18 +174,18 @@ def _missing(c: Comparison) -> list[Note]:
 def _coefficients(c: Comparison) -> Table:
     """The three fits of every coefficient, formatted row by row: units differ between rows."""
     fields = [
-        ("complete", "lm", "complete pooling"),
-        ("partial", "lmer", "partial pooling"),
-        ("within", "within", "no pooling"),
-        ("between", "between", ""),
-        ("difference", "lmer - lm", ""),
+        ("complete", "lm"),
+        ("partial", "lmer"),
+        ("within", "no pooling"),
+        ("between", "between"),
+        ("difference", "lmer - lm"),
     ]
     if not c.is_one_intercept:
         del fields[3]
     shown = [_line(row, [f[0] for f in fields]) for row in c.rows]
     names = tuple(r.name for r in c.rows)
     columns = [Field("term", "", names, names, numeric=False)]
-    for i, (key, label, _) in enumerate(fields):
+    for i, (key, label) in enumerate(fields):
         values = tuple(float(getattr(r, key)) for r in c.rows)
         columns.append(Field(key, label, values, tuple(line[i] for line in shown)))
     if c.is_one_intercept:
@@ -191,18 +195,28 @@ def _coefficients(c: Comparison) -> Table:
         ):
             values = tuple(float(getattr(r, key)) for r in c.rows)
             columns.append(Field(key, label, values, tuple(_percent(v) for v in values)))
-    legend = "within: rows of one level only (no pooling)"
+    legend = "no pooling: rows of one level compared with each other only"
     if c.is_one_intercept:
-        legend += "; between: means of the levels; % between: share of the information"
+        legend += (
+            "; between: the means of the levels; % between: the share of information from them"
+        )
     return Table("coefficients", "Coefficients", tuple(columns), legend=legend)
 
 
 def _line(row: Row, keys: list[str]) -> tuple[str, ...]:
-    return column([float(getattr(row, key)) for key in keys])
+    """One row; a difference by rounding is 0, and what there is not is a dash."""
+    values = {key: float(getattr(row, key)) for key in keys}
+    if abs(row.difference) <= _ROUNDING * max(abs(row.complete), abs(row.partial)):
+        values["difference"] = 0.0
+    return _shown(values.values())
+
+
+def _shown(values: Iterable[float]) -> tuple[str, ...]:
+    return tuple("-" if text == "NaN" else text for text in column(list(values)))
 
 
 def _percent(share: float) -> str:
-    return "NaN" if math.isnan(share) else f"{100 * share:.1f}"
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"
 
 
 def _errors(c: Comparison) -> Table:
@@ -215,15 +229,19 @@ def _errors(c: Comparison) -> Table:
         "lm_under_lmer": "lm, if lmer holds",
         "independent": "if independent",
         "lmer": "lmer",
-        "within": "within",
+        "within": "no pooling",
     }
     names = tuple(r.name for r in c.rows)
     fields = [Field("term", "", names, names, numeric=False)]
-    shown = [column([float(v) for v in line]) for line in frame.to_numpy()]
+    shown = [_shown(float(v) for v in line) for line in frame.to_numpy()]
     for i, (key, label) in enumerate(labels.items()):
         values = tuple(float(v) for v in frame[key])
         fields.append(Field(key, label, values, tuple(line[i] for line in shown)))
-    return Table("standard_errors", "Standard errors", tuple(fields))
+    legend = (
+        "lm: as printed; CR2: cluster-robust; if lmer holds: of lm's estimates under lmer's model; "
+        "if independent: the same without correlations of rows"
+    )
+    return Table("standard_errors", "Standard errors", tuple(fields), legend=legend)
 
 
 def _facts(c: Comparison) -> Facts:

@@ -45,7 +45,7 @@ max-width:28em}}
 .pp-report tbody tr{{background:transparent}}
 .pp-report tbody tr+tr>*{{border-top:1px solid var(--pp-faint)}}
 .pp-report tbody:last-child tr:last-child>*{{border-bottom:1px solid var(--pp-rule)}}
-.pp-report dl{{display:grid;grid-template-columns:max-content minmax(0,1fr);\
+.pp-report dl{{display:grid;grid-template-columns:fit-content(45%) minmax(0,1fr);\
 gap:.1em .9em;margin:.5em 0}}
 .pp-report dt{{color:var(--pp-soft);font-weight:400;margin:0}}
 .pp-report dd{{margin:0;overflow-wrap:anywhere}}
@@ -67,8 +67,8 @@ def render(report: Report, *, style: bool = True) -> str:
     """
     sheet = f"<style>\n{STYLE}</style>\n" if style else ""
     body = "\n".join(map(_block, report.visible))
-    title = f'<p class="pp-title">{escape(report.title)}</p>'
-    return f'<section class="pp-report">\n{sheet}{title}\n{body}\n</section>'
+    title = f'<p class="pp-title">{escape(report.title)}</p>\n' if report.title else ""
+    return f'<section class="pp-report">\n{sheet}{title}{body}\n</section>'
 
 
 def escape(text: object) -> str:
@@ -88,7 +88,8 @@ def _block(block: Block) -> str:
 
 def _facts(block: Facts) -> str:
     def item(fact: Fact) -> str:
-        label = fact.label[:1].upper() + fact.label[1:]
+        # Facts of one line of text begin small after a comma.
+        label = fact.label[:1].upper() + fact.label[1:] if block.inline else fact.label
         return f"<dt>{escape(label)}</dt><dd>{escape(fact.shown)}</dd>"
 
     return f"<dl>\n{''.join(map(item, block.visible))}\n</dl>"

@@ -111,8 +111,7 @@ def _section(key: str, title: str, body: str) -> tuple[str, str, str]:
 
 def _report(report: Report) -> str:
     """Tables and notes, in a page that has their style."""
-    text = html.render(report, style=False)
-    return text.replace('<p class="pp-title"></p>\n', "")
+    return html.render(report, style=False)
 
 
 def _prose(sentence: str) -> str:

@@ -14,6 +14,7 @@ from .html import escape
 __all__ = ["Axis", "scatter"]
 
 _WIDTH, _HEIGHT = 360.0, 270.0  # small, so that letters stay readable on a phone
+_CROWD = 500  # points that hide each other unless they are pale
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 24.0, 40.0
 
 
@@ -76,8 +77,9 @@ def scatter(
         *_grid(across, up, labels),
         *(_line(across, up, *line) for line in lines),
     ]
+    kind = "point many" if len(x) > _CROWD else "point"
     parts += [
-        f'<circle class="point" cx="{across.place(a):.1f}" cy="{up.place(b):.1f}" r="2.4"/>'
+        f'<circle class="{kind}" cx="{across.place(a):.1f}" cy="{up.place(b):.1f}" r="2.4"/>'
         for a, b in zip(x.tolist(), y.tolist(), strict=True)
     ]
     return "\n".join([*parts, "</svg>"])

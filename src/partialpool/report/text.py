@@ -66,7 +66,7 @@ def _table(table: Table) -> list[str]:
             if "".join(cells).strip()
         ]
     head = [f"{printable(table.title)}:"] if table.title else []
-    tail = ["---", table.legend] if table.legend else []
+    tail = ["---", *_wrapped(table.legend)] if table.legend else []
     return head + lines + tail
 
 
@@ -95,9 +95,12 @@ def _pad(cells: Sequence[str], *, right: bool) -> list[str]:
 
 def _note(note: Note) -> list[str]:
     """A paragraph, wrapped; warnings stand out by a mark that no terminal can lose."""
-    mark = "!! " if note.kind == "warning" else ""
+    return _wrapped(note.text, "!! " if note.kind == "warning" else "")
+
+
+def _wrapped(text: str, mark: str = "") -> list[str]:
     lines, line = [], mark
-    for word in printable(note.text).split():
+    for word in printable(text).split():
         if line.strip() and width(line) + width(word) > _LINE:
             lines.append(line.rstrip())
             line = " " * len(mark)

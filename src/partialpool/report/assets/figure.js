@@ -117,17 +117,16 @@
 
   function drawPaths(host) {
     const draws = [];
-    host.replaceChildren();
-    data.shown.forEach((j) => {
+    const holders = data.shown.map(() => document.createElement("div"));
+    host.replaceChildren(...holders); // all of them first: their number decides their width
+    data.shown.forEach((j, k) => {
       const values = data.coefficients.map((row) => value(row[j]));
       const here = values[data.fitted], se = value(data.se[j]) || 0;
       const bar = [here - se, here + se];
-      const holder = document.createElement("div");
-      host.appendChild(holder);
       const height = 210, box = { right: 12, top: 30, bottom: 42 };
       let [low, high] = padded([...values, ...bar], 0);
       const pad = ((high - low) * 24) / (height - box.top - box.bottom - 48); // room for the labels
-      const f = frame(holder, height, box, { x: [0, 1], y: [low - pad, high + pad] },
+      const f = frame(holders[k], height, box, { x: [0, 1], y: [low - pad, high + pad] },
         { y: data.terms[j], xMarks: AXIS, x: data.ratioName });
       const px = (i) => f.x(squeeze(ratio(i))), py = (i) => f.y(values[i]);
       const d = values.map((v, i) => `${i ? "L" : "M"}${px(i).toFixed(2)},${py(i).toFixed(2)}`).join("");
@@ -214,13 +213,14 @@
     for (const text of new Set(shared.map(straight))) f.svg.appendChild(element("path", { class: "reference", d: text }));
     f.svg.setAttribute("aria-label", `${data.response} over ${L.x}: ${L.points.x.length} rows, and a ${L.strips ? "mean" : "line"} for each of ${L.groups.length} levels of ${data.group}`);
     const many = L.groups.length > 12 ? " many" : "";
+    const crowd = points.length > 500 ? "point many" : "point";
     return [(i) => {
       L.groups.forEach((one, g) => {
         drawn[g].setAttribute("d", d(one, heights(g, i)));
         drawn[g].setAttribute("class", g === chosen ? "line chosen" : `line${many}`);
       });
       if (chosen >= 0) layer.appendChild(drawn[chosen]); // on top
-      points.forEach((node, m) => node.setAttribute("class", L.points.g[m] === chosen ? "point chosen" : "point"));
+      points.forEach((node, m) => node.setAttribute("class", L.points.g[m] === chosen ? "point chosen" : crowd));
     }];
   }
 
