@@ -89,3 +89,32 @@ def test_effects_at_the_points_of_the_path_are_not_solved_for_again(monkeypatch)
         assert (
             c.coefficients_at(ratio).tolist() == path[path["ratio"] == ratio].iloc[0, 1:].tolist()
         )
+
+
+@pytest.mark.parametrize(
+    ("random", "free"),
+    [
+        ("(1 | g) + (1 | h)", "C(g) + C(h)"),
+        ("(1 | h) + (1 | g)", "C(g) + C(h)"),
+        ("(w | g)", "C(g) + w:C(g)"),
+    ],
+)
+def test_no_pooling_frees_effects_whose_variance_is_estimated_as_zero(random, free):
+    rng = np.random.default_rng(7)
+    d = data(5)
+    d["w"] = rng.normal(size=len(d))
+    d["y"] = d["x"] + rng.normal(size=14)[d["g"]] + rng.normal(size=len(d))
+    # Levels of h more alike than chance, and slopes of w alike.
+    noise = d["y"] - pp.lm("y ~ x + C(g)", d).fittedvalues
+    d["y"] -= noise.groupby(d["h"]).transform("mean")
+    c = pp.compare(f"y ~ x + z + {random}", d)
+    assert (c.mixed.solution.theta == 0).any()
+    lm = pp.lm(f"y ~ x + {free}", d)
+    row = c.table.loc["x"]
+    assert row["no_pooling"] == pytest.approx(lm.params["x"], rel=1e-8)
+    assert row["no_pooling_se"] == pytest.approx(lm.bse["x"], rel=1e-8)
+    assert c.path["x"].iloc[-1] != pytest.approx(lm.params["x"], rel=1e-5)
+    assert "a variance above zero" in row["note"]
+    # What is zero stays zero along the path.
+    near, end = c.coefficients_at(900.0), c.coefficients_at(math.inf)
+    assert np.allclose(near, end, atol=1e-3)

@@ -84,11 +84,11 @@ def path(c: Comparison, terms: str | Sequence[str] | None, ax: Any) -> Any:
         _values(drawn, c, x, values, points, named=i == 0 and not narrow)
         if drawn in bottom:
             canvas.horizontal(drawn, wording.plain(c.ratio_name))
-    open_ends = any(not math.isfinite(row.within) for row in chosen)
+    crosses = _crosses(chosen, [coefficients[-1, c.mixed.names.index(r.name)] for r in chosen])
     notes = [
         "grey: lmer ± 1 standard error",
         f"circle: lm · diamond: lmer ({_method(c)}) · square: no pooling" if narrow else "",
-        "cross: a limit, which no pooling cannot estimate" if open_ends else "",
+        crosses,
         left,
     ]
     names = [row.name for row in chosen]
@@ -119,6 +119,20 @@ def _points(row: Row, fitted: float, values: FloatArray) -> list[tuple[str, floa
         ("partial_pooling", fitted, row.partial),
         ("no_pooling", 1.0, float(values[-1])),
     ]
+
+
+def _is_within(row: Row, end: float) -> bool:
+    """Is the end of the path the estimate without pooling? Not where Lambda is singular."""
+    return math.isfinite(row.within) and math.isclose(row.within, end, rel_tol=1e-6, abs_tol=1e-300)
+
+
+def _crosses(rows: Sequence[Row], ends: Sequence[float]) -> str:
+    """What crosses at the end of the path mean, "" where there are none."""
+    if any(not math.isfinite(row.within) for row in rows):
+        return "cross: a limit, which no pooling cannot estimate"
+    if not all(_is_within(row, end) for row, end in zip(rows, ends, strict=True)):
+        return "cross: a limit at which variances of zero stay zero"
+    return ""
 
 
 class _Axis:
@@ -180,7 +194,7 @@ def _curve(ax: Axes, row: Row, x: FloatArray, values: FloatArray, points: list[A
     ax.plot(x, values, color=canvas.ink(), lw=1.6, zorder=2, gid="path")
     for fit, at, value in points:
         style = FITS[fit]
-        given = fit != "no_pooling" or math.isfinite(row.within)
+        given = fit != "no_pooling" or _is_within(row, value)
         ax.plot(
             at,
             value,

@@ -28,7 +28,7 @@ from .threads import one_thread
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
 
-__all__ = ["Limit", "limit", "no_pooling_df", "transforms"]
+__all__ = ["Limit", "is_singular", "limit", "no_pooling_df", "transforms"]
 
 _RANK = 1e-10  # of the largest singular value: directions below are rounding
 _DENSE = 2e9  # flops n q^2 up to which the columns of A are factored as they are
@@ -114,6 +114,12 @@ def limit(record: LmmRecord, factors: Sequence[FloatArray]) -> Limit:
     u = split.on[:, -1] - split.on[:, :-1] @ beta
     b = _effects(record, u, whole, places)
     return Limit(start.coefficients(beta), within, b, start, split.rank, split.method)
+
+
+def is_singular(factors: Sequence[FloatArray]) -> bool:
+    """True if some combination of effects has a variance of zero."""
+    values = np.concatenate([np.linalg.svd(factor, compute_uv=False) for factor in factors])
+    return bool(values.min() <= _RANK * values.max())
 
 
 def _scaled_columns(record: LmmRecord, groups: list[Any]) -> list[FloatArray]:

@@ -19,7 +19,7 @@ from ..covariance import elements
 from ..pls import term_places
 from ..products import random_columns
 from .groups import GroupSums, group_sums, is_one_intercept
-from .limit import Limit, limit, transforms
+from .limit import Limit, is_singular, limit, transforms
 from .threads import threads_for
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Path:
         Of the fit.
     end : Limit or None
         Otherwise.
+    free : Limit or None
+        No pooling, every effect of every level free: `end`, unless Lambda is singular, for what has
+        a variance of zero stays zero along the path.
     theta : (m,) float64
         The direction in which Lambda is scaled: the fit's, or equal variances if that is zero.
     """
@@ -55,6 +58,7 @@ class Path:
     sums: GroupSums | None
     ratio: float
     end: Limit | None
+    free: Limit | None
     theta: FloatArray
     _found: dict[float, Any] = field(default_factory=dict)
 
@@ -135,13 +139,16 @@ def path(ols: OlsRecord, mixed: LmmRecord) -> Path:
     """What the path of a pair needs of the rows, read here."""
     theta = mixed.solution.theta
     if is_one_intercept(mixed):
-        return Path(ols, mixed, group_sums(mixed), abs(float(theta[0])), None, theta)
+        return Path(ols, mixed, group_sums(mixed), abs(float(theta[0])), None, None, theta)
     factors = mixed.layout.lambdas(mixed.optimum.scaled)
     ratio = 1.0
     if not theta.any():
         ratio = 0.0
         theta, factors = _equal_variances(mixed)
-    return Path(ols, mixed, None, ratio, limit(mixed, factors), theta)
+    end = free = limit(mixed, factors)
+    if is_singular(factors):
+        free = limit(mixed, [np.eye(len(factor)) for factor in factors])
+    return Path(ols, mixed, None, ratio, end, free, theta)
 
 
 def _equal_variances(mixed: LmmRecord) -> tuple[FloatArray, tuple[FloatArray, ...]]:

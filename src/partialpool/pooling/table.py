@@ -25,6 +25,7 @@ __all__ = ["Conditions", "Row", "conditions", "frame", "rows"]
 
 _EQUAL = 1e-8  # of a standard error: the rounding of two ways to the same estimate
 _COMMUTES = 1e-8  # calibrated: rounding leaves 1e-15 where V X lies in the columns of X
+_ZERO = "no pooling frees all effects, the end of the path only those of a variance above zero"
 _NO_DF = "no standard error without pooling: no residual degrees of freedom are left"
 _NO_RANK = "no standard error without pooling: the rank of so many levels was not computed"
 
@@ -206,9 +207,9 @@ def _within(path: Path) -> tuple[FloatArray, FloatArray, list[str]]:
         df = float(n - len(path.sums.weight) - found.rank)
         move = path.sums.origin.root
     else:
-        assert path.end is not None
-        beta, found = path.end.beta, path.end.within
-        df, move = no_pooling_df(path.end, n), path.end.origin.root
+        assert path.free is not None
+        beta, found = path.free.beta, path.free.within
+        df, move = no_pooling_df(path.free, n), path.free.origin.root
     root = move(found.root)
     variance = found.rss / df if df > 0 else math.nan
     if math.isinf(path.mixed.solution.objective):
@@ -219,6 +220,10 @@ def _within(path: Path) -> tuple[FloatArray, FloatArray, list[str]]:
     flat = _constant_within(path) if open_.any() else []
     left = "" if df > 0 else _NO_DF if df <= 0 else _NO_RANK
     reasons = [_reason(path, k, flat[k]) if open_[k] else left for k in range(len(open_))]
+    if path.end is not path.free and path.end is not None:
+        apart = np.abs(path.end.beta - beta) > _EQUAL * (np.abs(beta) + np.where(se > 0, se, 0.0))
+        for k in np.flatnonzero(apart):
+            reasons[k] = "; ".join(part for part in (reasons[k], _ZERO) if part)
     return beta, se, reasons
 
 
