@@ -129,15 +129,13 @@ Derivatives Plan::derivatives(const Vector& theta) {
     const Vector B = fixed_squares(pairs, layout_, engine.fixed_scores(), p),
                  d = pair_coefficients(pairs, directions, lambdas),
                  C = engine.inverse_information();
-    Vector A(pp), pilot(p), sum(pp), inner(pp);
-    fixed_basis(products_->transform, p, A.data(), pilot.data());
+    Vector sum(pp), inner(pp);
     for (std::size_t i = 0; i < directions.size(); ++i) {
         std::fill(sum.begin(), sum.end(), 0.0);
         for (Index x = 0; x < M; ++x)
             axpy(d[x + static_cast<Index>(i) * M], ptr(B, x * pp), sum.data(), pp);
         congruence(C, sum.data(), p, inner.data());
-        congruence(A, inner.data(), p, sum.data());
-        out.covariance.insert(out.covariance.end(), sum.begin(), sum.end());
+        out.covariance.insert(out.covariance.end(), inner.begin(), inner.end());
     }
     out.hessian = std::move(e.hessian);
     out.ok = !differences || difference_along(lambdas, directions, out.hessian);

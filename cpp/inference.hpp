@@ -10,7 +10,7 @@ namespace pp {
 struct Derivatives {
     bool ok = false;
     double scale = 0;         // sigma^2
-    Vector covariance;        // of (X'V^-1 X)^-1 in the user's columns, p x p an element
+    Vector covariance;        // of (X'V^-1 X)^-1 in the transformed columns, p x p an element
     Vector slope;             // of log r^2, times nu
     Vector hessian;           // of the profiled criterion
     std::vector<Index> term;  // an element

@@ -146,7 +146,7 @@ def _t_quantiles(
     out = np.empty(rows.nobs)
     for start in range(0, rows.nobs, BLOCK):
         stop = min(start + BLOCK, rows.nobs)
-        X = fill(columns, start, stop)
+        X = found.root.transformed(fill(columns, start, stop))
         g = np.stack([((X @ G) * X).sum(axis=1) for G in found.gradients])
         v = variance[start:stop] + extra[start:stop]
         g[-1] += extra[start:stop]

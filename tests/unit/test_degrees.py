@@ -175,3 +175,22 @@ def test_results_are_computed_once_frozen_and_picklable(sleep):
         np.testing.assert_array_equal(again.covariance, first.covariance)
         with pytest.raises(ValueError, match="read-only"):
             first.covariance[0, 0] = 1
+
+
+@pytest.mark.parametrize("ddf", METHODS)
+def test_tests_keep_their_digits_where_a_covariate_is_far_from_zero(ddf):
+    """Seconds since 1970: the elements of the covariance are huge and of opposite signs."""
+    rng = np.random.default_rng(0)
+    x = np.tile(np.arange(10.0), 12)
+    data = pd.DataFrame({"g": np.repeat(list("abcdefghijkl"), 10), "a": np.tile(list("pqr"), 40)})
+    data["y"] = 0.3 * x + np.repeat(rng.normal(size=12), 10) + rng.normal(size=120)
+    found = []
+    for start in (0.0, 1.7e9):
+        fit = pp.lmer("y ~ a + t + (1 | g)", data.assign(t=start + 10 * x))
+        L = np.array([[1, 0, 0, start], [0, 0, 0, 1], [1, 1, 0, start + 50]])
+        joint, one = (degrees.f_test(fit._record, rows, ddf) for rows in (L, L[:1]))
+        line = fit.contrast({"Intercept": 1, "t": start}, joint=False, ddf=ddf)
+        limits = fit.predict(data.assign(t=start + 30), random="none", interval="confidence")
+        found.append([*degrees.df(fit._record, L, ddf), *joint, *one, *line.to_numpy()[0]])
+        found[-1] += np.asarray(limits)[:6].ravel().tolist()
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .. import estimates
 from .._columns import listed
 from .._types import BoolArray, FloatArray
 from ..ols import OlsRecord
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimates", "estimate", "frozen", "roots", "why_not"]
 
-_CANCELLED = 1e-12  # of its terms: a variance so small has an error of about 1e-4 of itself
+_CANCELLED = 1e-14  # of its terms: below, rounding is more than a hundredth of a standard error
 
 
 class Estimates(NamedTuple):
@@ -57,8 +58,10 @@ def estimate(record: Record, L: FloatArray, offset: FloatArray, ddf: str) -> Est
     good = finite & null_space(record).estimable(rows)
     kept = rows[:, record.kept]
     beta = record.beta if isinstance(record, OlsRecord) else record.solution.beta
-    std_error, exact = _standard_errors(record, kept, ddf)
-    good &= exact
+    std_error = np.linalg.norm(degrees.root(record, ddf).of(kept), axis=1)
+    # An estimate far from the data is a small difference of large terms.
+    digits = std_error >= _CANCELLED * (np.abs(kept) @ np.abs(beta))
+    good &= digits | (estimates.sigma(record) == 0) | isinstance(record, OlsRecord)
     df = np.full(len(L), np.nan)
     if good.any():
         df[good] = degrees.df(record, kept[good], ddf)
@@ -72,31 +75,9 @@ def estimate(record: Record, L: FloatArray, offset: FloatArray, ddf: str) -> Est
 
 def roots(record: Record, L: FloatArray, ddf: str) -> FloatArray:
     """(q, .) rows of unit length, root root' the correlation of the estimates L beta."""
-    rows = L[:, record.kept]
-    if isinstance(record, OlsRecord):
-        root = rows @ record.root
-    else:
-        # Without the coefficients that no row has, and in their own units: an intercept far from
-        # the data would take the digits of the others.
-        used = np.flatnonzero(rows.any(axis=0))
-        cov = degrees.covariance(record, ddf)[np.ix_(used, used)]
-        unit = np.sqrt(np.diag(cov))
-        d, V = np.linalg.eigh(cov / np.outer(unit, unit))
-        root = (rows[:, used] * unit) @ (V * np.sqrt(np.maximum(d, 0.0)))
+    root = degrees.root(record, ddf).of(L[:, record.kept])
     length = np.linalg.norm(root, axis=1, keepdims=True)
     return np.asarray(root / np.where(length > 0, length, 1.0))
-
-
-def _standard_errors(record: Record, kept: FloatArray, ddf: str) -> tuple[FloatArray, BoolArray]:
-    """(q,) standard errors of rows over the kept coefficients, and whether they have digits."""
-    if isinstance(record, OlsRecord):
-        root = np.linalg.norm(kept @ record.root, axis=1)
-        return record.sigma * root, np.ones(len(kept), dtype=bool)
-    cov = degrees.covariance(record, ddf)
-    variance = np.einsum("ij,jk,ik->i", kept, cov, kept)
-    terms = np.einsum("ij,jk,ik->i", np.abs(kept), np.abs(cov), np.abs(kept))
-    exact: BoolArray = np.greater_equal(variance, _CANCELLED * terms)
-    return np.sqrt(np.maximum(variance, 0.0)), exact
 
 
 def why_not(record: Record, row: FloatArray, empty: Sequence[str]) -> str:
@@ -105,8 +86,8 @@ def why_not(record: Record, row: FloatArray, empty: Sequence[str]) -> str:
     wrong = null.dropped[null.violated(np.nan_to_num(row)[None, :])[0]]
     if not len(wrong) and np.isfinite(row).all():
         return (
-            "its standard error has lost its digits, because a covariate lies far from 0 for its "
-            "spread; fit with the covariate less its mean"
+            "its estimate has lost its digits, because a covariate lies far from 0 for its spread; "
+            "fit with the covariate less its mean"
         )
     if empty:
         more = f" and {len(empty) - 3} more combinations" if len(empty) > 3 else ""

@@ -123,7 +123,7 @@ def _each(
 
     beta = record.beta if isinstance(record, OlsRecord) else record.solution.beta
     estimate = L @ beta
-    error = np.sqrt(np.einsum("ij,jk,ik->i", L, degrees.covariance(record, ddf), L))
+    error = np.linalg.norm(degrees.root(record, ddf).of(L), axis=1)
     df = degrees.df(record, L, ddf)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (estimate - target) / error

@@ -14,6 +14,8 @@ from .. import estimates
 from .._errors import SpecificationError, one_of
 from .._types import FloatArray
 from ..ols import OlsRecord
+from ..roots import Root
+from ..roots import root as root_of
 from .kenward_roger import KenwardRoger, kenward_roger
 from .satterthwaite import Satterthwaite, satterthwaite
 
@@ -30,6 +32,7 @@ __all__ = [
     "df",
     "f_test",
     "kenward_roger",
+    "root",
     "satterthwaite",
 ]
 
@@ -90,6 +93,20 @@ def covariance(record: Record, ddf: str = "satterthwaite") -> FloatArray:
     if ddf == "kenward-roger" and not isinstance(record, OlsRecord):
         return kenward_roger(record).covariance
     return estimates.covariance(record)
+
+
+def root(record: Record, ddf: str = "satterthwaite") -> Root:
+    """The same as a root, which keeps the digits of L cov L' where covariates are far from zero.
+
+    Raises
+    ------
+    SpecificationError
+        As `df`.
+    """
+    check_ddf(ddf)
+    if ddf == "kenward-roger" and not isinstance(record, OlsRecord):
+        return kenward_roger(record).root
+    return root_of(record)
 
 
 def df(record: Record, L: FloatArray, ddf: str = "satterthwaite") -> FloatArray:
@@ -161,10 +178,10 @@ def f_test(
         raise SpecificationError(f"rhs has shape {target.shape}; L has {len(L)} rows.")
     L, target = _independent(L, target)
     beta = record.beta if isinstance(record, OlsRecord) else record.solution.beta
-    miss, cov = L @ beta - target, covariance(record, ddf)
+    miss, half = L @ beta - target, root(record, ddf).of(L)
     rank, scale = len(L), 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        d, P = _principal(L @ cov @ L.T)
+        d, P = _principal(half @ half.T)
         rows, z = P.T @ L, P.T @ miss
         F = float(np.sum(z * z / d) / rank)
     if isinstance(record, OlsRecord):

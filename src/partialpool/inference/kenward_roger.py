@@ -12,7 +12,8 @@ from .. import lmm
 from .._errors import PartialPoolError, SpecificationError
 from .._types import FloatArray
 from ..estimates import covariance
-from .satterthwaite import scaled_inverse
+from ..roots import Root, root
+from .satterthwaite import nothing, scaled_inverse
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
@@ -34,9 +35,12 @@ class KenwardRoger:
         Adjusted, of the kept coefficients.
     unadjusted : (r, r) float64
         sigma^2 (X'V^-1 X)^-1.
+    root, unadjusted_root : Root
+        Of the two, with all digits where a covariate is far from zero.
     gradients : (m + 1, r, r) float64
-        Minus the derivatives of `unadjusted` by the m elements of the random effects' covariances
-        (in the scaled columns of the optimiser) and by sigma^2.
+        Minus the derivatives of `unadjusted`, in the transformed columns of its root, by the m
+        elements of the random effects' covariances (in the scaled columns of the optimiser) and by
+        sigma^2.
     parameter_covariance : (m + 1, m + 1) float64
         Inverse expected information about them.
     boundary : tuple of str
@@ -47,6 +51,8 @@ class KenwardRoger:
 
     covariance: FloatArray
     unadjusted: FloatArray
+    root: Root
+    unadjusted_root: Root
     gradients: FloatArray
     parameter_covariance: FloatArray
     boundary: tuple[str, ...]
@@ -65,8 +71,10 @@ class KenwardRoger:
         """
         if not self.unadjusted.any():  # sigma is zero
             return np.where(np.abs(L).sum(axis=1) > 0, self.df_resid, math.nan)
+        L = self.unadjusted_root.transformed(L)
+        half = L @ self.unadjusted_root.half
         with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.einsum("ij,jk,ik->i", L, self.unadjusted, L)
+            variance = np.einsum("ij,ij->i", half, half)
             a = np.einsum("ij,mjk,ik->im", L, self.gradients, L) / variance[:, None]
             return np.asarray(2 / np.einsum("im,mn,in->i", a, self.parameter_covariance, a))
 
@@ -84,8 +92,10 @@ class KenwardRoger:
             return self.df_resid, 1.0
         if q == 1:
             return float(self.df(L)[0]), 1.0
-        root = np.linalg.inv(np.linalg.cholesky(L @ self.unadjusted @ L.T)) @ L
-        T = np.einsum("ij,mjk,lk->mil", root, self.gradients, root)
+        L = self.unadjusted_root.transformed(L)
+        half = L @ self.unadjusted_root.half
+        unit = np.linalg.inv(np.linalg.cholesky(half @ half.T)) @ L
+        T = np.einsum("ij,mjk,lk->mil", unit, self.gradients, unit)
         traces, W = np.einsum("mii->m", T), self.parameter_covariance
         A1 = float(traces @ W @ traces)
         A2 = float(np.einsum("mn,mil,nli->", W, T, T))
@@ -166,7 +176,8 @@ def _check(record: LmmRecord) -> None:
 def _compute(record: LmmRecord) -> KenwardRoger:
     cov, nu = covariance(record), float(record.rows.nobs - len(record.kept))
     if record.solution.sigma == 0:
-        return KenwardRoger(cov, cov, cov[None], np.array([[2 / nu]]), (), nu)
+        zero = nothing(len(cov))
+        return KenwardRoger(cov, cov, zero, zero, cov[None], np.array([[2 / nu]]), (), nu)
     found = lmm.problem(record).kenward_roger(record.solution.theta)
     if found is None:
         raise PartialPoolError("The model cannot be factored at its optimum.")
@@ -179,16 +190,28 @@ def _compute(record: LmmRecord) -> KenwardRoger:
     W, flat = scaled_inverse(information)
     PCP = np.einsum("rs,rij,sjk->ik", W, P, CP, optimize=True)
     adjustment = C @ (np.einsum("rs,risj->ij", W, Q) - PCP) @ C
+    adjustment = adjustment + adjustment.T
     A = basis.T  # column-major
+    known = root(record)
     specs = record.layout.specs
     return KenwardRoger(
-        covariance=cov + scale * A @ (adjustment + adjustment.T) @ A.T,
+        covariance=cov + scale * A @ adjustment @ A.T,
         unadjusted=cov,
-        gradients=scale * (A @ (CP @ C) @ A.T),
+        root=known._replace(half=_half(known.half @ known.half.T + scale * adjustment)),
+        unadjusted_root=known,
+        gradients=scale * (CP @ C),
         parameter_covariance=W,
         boundary=tuple(specs[t].text for t in sorted({of_term[r] for r in flat if r < len(psi)})),
         df_resid=nu,
     )
+
+
+def _half(V: FloatArray) -> FloatArray:
+    """H with H H' = V; what rounding or the adjustment has made negative is zero."""
+    unit = np.sqrt(np.abs(np.diag(V)))
+    unit[unit == 0] = 1.0
+    w, E = np.linalg.eigh(V / np.outer(unit, unit))
+    return np.asarray(unit[:, None] * E * np.sqrt(np.maximum(w, 0.0)))
 
 
 def _with_residual(

@@ -12,11 +12,12 @@ from .. import lmm
 from .._errors import PartialPoolError
 from .._types import FloatArray
 from ..estimates import covariance
+from ..roots import Root, root
 
 if TYPE_CHECKING:
     from ..lmm import LmmRecord
 
-__all__ = ["Satterthwaite", "satterthwaite", "scaled_inverse"]
+__all__ = ["Satterthwaite", "nothing", "satterthwaite", "scaled_inverse"]
 
 _FLAT = 1e-8  # of the largest eigenvalue of the scaled information: directions without any
 
@@ -29,9 +30,12 @@ class Satterthwaite:
     ----------
     covariance : (r, r) float64
         Of the kept coefficients.
+    root : Root
+        Of the same, with all digits where a covariate is far from zero.
     gradients : (m + 1, r, r) float64
-        Its derivatives by m relative covariance parameters (elements of the factors, in the scaled
-        columns of the optimiser) and by log sigma^2.
+        Derivatives of the covariance, in the transformed columns of `root`, by m relative
+        covariance parameters (elements of the factors, in the scaled columns of the optimiser) and
+        by log sigma^2.
     parameter_covariance : (m + 1, m + 1) float64
         Asymptotic covariance of those estimates.
     boundary : tuple of str
@@ -42,6 +46,7 @@ class Satterthwaite:
     """
 
     covariance: FloatArray
+    root: Root
     gradients: FloatArray
     parameter_covariance: FloatArray
     boundary: tuple[str, ...]
@@ -56,9 +61,10 @@ class Satterthwaite:
 
         Source: Giesbrecht and Burns (1985); docs/math.md, M16.
         """
-        variance = np.einsum("ij,jk,ik->i", L, self.covariance, L)
         if not self.covariance.any():  # sigma is zero; the ratio does not depend on it
             return np.where(np.abs(L).sum(axis=1) > 0, self.df_resid, math.nan)
+        L = self.root.transformed(L)
+        variance = np.einsum("ij,ij->i", L @ self.root.half, L @ self.root.half)
         gradient = np.einsum("ij,mjk,ik->im", L, self.gradients, L)
         with np.errstate(divide="ignore", invalid="ignore"):
             g = gradient / variance[:, None]
@@ -87,19 +93,25 @@ def _compute(record: LmmRecord) -> Satterthwaite:
     cov = covariance(record)
     nu = float(record.rows.nobs - (len(record.kept) if record.spec.reml else 0))
     if record.solution.sigma == 0:
-        return Satterthwaite(cov, cov[None], np.array([[2 / nu]]), (), nu)
+        return Satterthwaite(cov, nothing(len(cov)), cov[None], np.array([[2 / nu]]), (), nu)
     found = lmm.problem(record).derivatives(record.solution.theta)
     if found is None:
         raise PartialPoolError("The model cannot be factored at its optimum.")
     scale, slopes, d, H, of_term, rank = found
-    gradients = np.concatenate([scale * slopes, cov[None]])
+    known = root(record)
+    gradients = np.concatenate([scale * slopes, (known.half @ known.half.T)[None]])
     information = np.block([[H + np.outer(d, d) / nu, -d[:, None]], [-d[None], np.array([[nu]])]])
     inverse, flat = scaled_inverse(information)
     specs = record.layout.specs
     out = {t for t, spec in enumerate(specs) if rank[t] < len(spec.columns)}
     out |= {of_term[k] for k in flat if k < len(of_term)}
     boundary = tuple(specs[t].text for t in sorted(out))
-    return Satterthwaite(cov, gradients, 2 * inverse, boundary, nu)
+    return Satterthwaite(cov, known, gradients, 2 * inverse, boundary, nu)
+
+
+def nothing(r: int) -> Root:
+    """The root of a covariance of zeros."""
+    return Root(np.zeros(r), np.zeros(r), np.ones(r), None, np.zeros((r, r)))
 
 
 def scaled_inverse(H: FloatArray) -> tuple[FloatArray, set[int]]:
