@@ -1,8 +1,8 @@
 """An adapter through which Python's marginaleffects accepts our models.
 
 It serves predictions, comparisons and slopes of the population: random effects are zero. Standard
-errors are those of `cov_params`; limits and p-values are marginaleffects' own, which takes Student's
-t with `df_resid`: for effects of whole groups that is too many degrees of freedom, and `emmeans`,
+errors are those of `cov_params`; limits and p-values are marginaleffects' own, by Student's t with
+`df_resid`: for effects of whole groups that is too many degrees of freedom, and `emmeans`,
 `emtrends` and `contrast` have the right ones. marginaleffects 0.6 does not run with polars 2.
 """
 
