@@ -11,9 +11,7 @@ import contextlib
 import io
 import re
 import shlex
-import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,14 +46,6 @@ def examples(page: Path) -> list[Example]:
         line = text.count("\n", 0, fence.start()) + 1
         found.append(Example(line, language, source, shown))
     return found
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left_open() -> Iterator[None]:
-    """Pages draw as users do, who close no figures; other tests count them."""
-    yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
