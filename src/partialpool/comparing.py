@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare", "compare_formula"]
 
+_NAMES = 5  # in a row
 _ROUNDING = 1e-10  # relative: to this lm and lmer agree where they are the same
 
 
@@ -164,11 +165,20 @@ def _report(c: Comparison) -> Report:
 
 def _missing(c: Comparison) -> list[Note]:
     """Why numbers are missing from the tables, a reason a note."""
-    reasons = dict.fromkeys(r.note for r in c.rows if r.note)
+    reasons: dict[str, list[str]] = {}
+    for row in c.rows:
+        if row.note:
+            reasons.setdefault(row.note, []).append(row.name)
     return [
-        Note("info", "missing", f"{', '.join(r.name for r in c.rows if r.note == note)}: {note}.")
-        for note in reasons
+        Note("info", "missing", f"{_several(names)}: {note}.") for note, names in reasons.items()
     ]
+
+
+def _several(names: list[str]) -> str:
+    """A list of names that a reader finishes."""
+    if len(names) <= _NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMES - 1])} and {len(names) - _NAMES + 1} more"
 
 
 def _coefficients(c: Comparison) -> Table:

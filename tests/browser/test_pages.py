@@ -14,6 +14,54 @@ import partialpool as pp
 MPG = "hwy ~ displ + year + (1 | class)"
 
 
+# Text that leaves its picture, covers other text, is too small or too pale; what sticks out of the
+# page. Contrast as WCAG 2 defines it.
+FAULTS = """() => {
+  const found = [];
+  for (const svg of document.querySelectorAll('main svg')) {
+    const r = svg.getBoundingClientRect(), about = svg.getAttribute('aria-label');
+    const texts = [...svg.querySelectorAll('text')].filter((t) => t.textContent.trim());
+    const boxes = texts.map((t) => [t.textContent, t.getBoundingClientRect()]);
+    boxes.forEach(([text, a], i) => {
+      if (a.left < r.left - 2 || a.right > r.right + 2) found.push(['outside', about, text]);
+      for (const [other, b] of boxes.slice(i + 1)) {
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (wide > 1 && high > 3) found.push(['overlap', about, text, other]);
+      }
+    });
+    const scale = r.width / svg.viewBox.baseVal.width;
+    for (const t of texts) {
+      if (parseFloat(getComputedStyle(t).fontSize) * scale < 10.5) found.push(['small', about]);
+    }
+  }
+  const linear = (v) => (v / 255 <= 0.03928 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+  const light = (c) => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+  const colour = (text) => (text.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
+  const paper = (node) => {
+    for (; node; node = node.parentElement) {
+      const c = colour(getComputedStyle(node).backgroundColor);
+      if (c.length < 4 || c[3] > 0) return c;
+    }
+    return [255, 255, 255];
+  };
+  for (const node of document.querySelectorAll('main *')) {
+    const style = getComputedStyle(node), svg = node.closest('svg');
+    if (style.display === 'none' || node.closest('option, title, noscript')) continue;
+    const inside = node.closest('.scroll, .pp-scroll, pre, .unseen, svg');
+    const box = node.getBoundingClientRect();
+    if (!inside && box.right > innerWidth + 1) found.push(['wide', node.tagName, node.className]);
+    if (![...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim())) continue;
+    const ink = colour(svg ? style.fill : style.color), back = paper(svg ? svg.parentElement : node);
+    const pair = [light(ink), light(back)];
+    const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (contrast < 4.5) found.push(['pale', node.tagName, node.textContent.slice(0, 30), contrast]);
+  }
+  return found;
+}"""
+SCREENS = [(360, "light"), (768, "dark"), (1200, "light"), (1200, "dark")]
+
+
 @pytest.fixture(scope="module")
 def comparison() -> Any:
     return pp.compare(MPG, pp.datasets.load("mpg"))
@@ -112,15 +160,84 @@ def test_a_level_can_be_picked_out(visit: Any, mpg: Path) -> None:
     assert page.locator(".pp-shrinkage text.picked").all_text_contents() == ["suv"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(visit: Any, mpg: Path, scheme: str) -> None:
-    page = visit(mpg, viewport={"width": 360, "height": 740}, color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    ink, paper = page.evaluate(
-        "() => { const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]; }"
+def test_a_picked_stop_is_told_once_the_slider_rests(visit: Any, mpg: Path) -> None:
+    page = visit(mpg)
+    said = page.get_by_role("status")
+    assert said.inner_text() == ""  # silent until something moves
+    page.evaluate(
+        "() => { window.said = []; new MutationObserver(() => window.said.push(1))"
+        ".observe(document.getElementById('pp-said'), {childList: true, subtree: true}); }"
     )
-    assert ink != paper
+    for place in range(40, 20, -1):
+        slide(page, place)
+    slide(page, 0)
+    page.wait_for_function("document.getElementById('pp-said').textContent !== ''")
+    assert said.inner_text() == "displ −3.611, year 0.1558"
+    assert page.evaluate("window.said.length") == 1
+
+
+def test_everything_is_reached_by_the_keyboard(visit: Any, mpg: Path) -> None:
+    page = visit(mpg, viewport={"width": 360, "height": 740})
+    seen = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate("document.activeElement.id || document.activeElement.textContent")
+        )
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        if seen[-1].startswith("import partialpool"):
+            break
+        assert outline == "solid", seen[-1]
+    wanted = ["The answer", "pp-slider", "lm", "lmer (REML)", "no pooling", "pp-level"]
+    places = [seen.index(name) for name in wanted]
+    assert places == sorted(places)
+    # Tables wider than the screen scroll inside themselves, and the keyboard gets there.
+    assert any(text.startswith("Coefficients") for text in seen)
+    assert seen[-1].startswith("import partialpool")
+
+
+def test_without_scripts_the_words_and_the_numbers_are_there(browser: Any, mpg: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(mpg.as_uri())
+    shown = page.locator("#figure").inner_text()
+    assert "which is off" in shown
+    assert "now" not in page.locator("#pp-table thead").inner_text()
+    assert "-2.403" in page.locator("#pp-table").inner_text()
+    assert not page.locator("#pp-slider").is_visible()
+    assert not page.get_by_text("Shrinkage", exact=True).is_visible()  # no empty pictures
+    context.close()
+
+
+def test_pictures_are_drawn_again_for_another_width(visit: Any, mpg: Path) -> None:
+    page = visit(mpg, viewport={"width": 1200, "height": 800}, reduced_motion="reduce")
+    slide(page, 5)
+    before = now(page)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.wait_for_function("document.querySelector('#pp-lines svg').clientWidth < 340")
+    assert page.evaluate(FAULTS) == []
+    assert now(page) == before
+    # Nothing moves by itself.
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize(("wide", "scheme"), SCREENS)
+def test_it_fits_the_screen(visit: Any, mpg: Path, wide: int, scheme: str) -> None:
+    page = visit(mpg, viewport={"width": wide, "height": 740}, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= wide
+    assert page.evaluate(FAULTS) == []
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ("255, 255, 255" in paper) == (scheme == "light")
+
+
+def test_it_prints_light_and_whole(visit: Any, mpg: Path) -> None:
+    page = visit(mpg, color_scheme="dark", viewport={"width": 680, "height": 900})
+    page.emulate_media(media="print", color_scheme="dark")
+    assert "255, 255, 255" in page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for name in ("#pp-slider", "nav", ".stops", "#pp-level"):
+        assert not page.locator(name).first.is_visible()
+    for box in page.locator(".pp-scroll").all():
+        assert box.evaluate("(b) => b.scrollWidth <= b.clientWidth + 1")
 
 
 def test_text_of_the_user_is_shown_and_not_run(visit: Any, tmp_path: Path) -> None:
@@ -154,9 +271,30 @@ def test_other_models(visit: Any, tmp_path: Path, formula: str, data: str) -> No
     path = tmp_path / "page.html"
     found = pp.compare(formula, pp.datasets.load(data))
     found.report(path)
-    page = visit(path)
+    page = visit(path, viewport={"width": 360, "height": 740})
+    assert page.evaluate(FAULTS) == []
     slide(page, 0)
     assert now(page) == pytest.approx(dict(found.path.iloc[0, 1:]), rel=1e-7)
+    assert page.locator("#pp-lines .line").count() > 0
+
+
+def test_long_names_are_cut_in_pictures_and_whole_in_their_titles(
+    visit: Any, tmp_path: Path
+) -> None:
+    long = "Klasse nach der Umweltschutzbehörde, 非常に長い名前, in der Fassung von 1999"
+    level = "Überlängengeländewagen mit Ladefläche, Anhängerkupplung und Dachgepäckträger"
+    data = pp.datasets.load("mpg").rename(columns={"class": long})
+    data[long] = data[long].replace(
+        {"suv": level, "pickup": "\u202epu\u0000", "2seater": "日本" * 20}
+    )
+    path = tmp_path / "long.html"
+    pp.compare(f"hwy ~ displ + (1 | `{long}`)", data).report(path)
+    for wide in (360, 1200):
+        page = visit(path, viewport={"width": wide, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= wide
+        assert page.evaluate(FAULTS) == []
+        assert level in page.locator(".pp-shrinkage text title").all_text_contents()
+        assert "\\u202epu\\x00" in page.locator(".pp-shrinkage").inner_text()
 
 
 def test_a_fit_has_a_page(visit: Any, tmp_path: Path) -> None:
@@ -167,7 +305,8 @@ def test_a_fit_has_a_page(visit: Any, tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{name}.html"
         fit.report(path)
-        page = visit(path)
+        page = visit(path, viewport={"width": 360, "height": 740}, color_scheme="dark")
+        assert page.evaluate(FAULTS) == []
         assert "251.405" in page.locator("#summary").inner_text()
         assert page.locator("#diagnostics svg").count() == 2
 

@@ -22,6 +22,7 @@ _POINTS = 1500  # rows in a picture
 _TAIL = 100  # of either end of the ordered residuals: all of them
 _MIDDLE = 800
 _SEED = 20
+_KINDS = {"singular": "variances"}  # "Fine: singular" would frighten
 _SEVERITIES = {"problem": "Problem", "warning": "Warning", "note": "Worth knowing", "ok": "Fine"}
 
 
@@ -52,7 +53,7 @@ def _verdict(found: checks.Check) -> str:
 def _finding(f: Finding) -> str:
     return (
         f'<p class="finding {escape(f.severity)}"><strong>{_SEVERITIES[f.severity]}: '
-        f"{escape(f.kind)}.</strong> {escape(f.text)}</p>"
+        f"{escape(_KINDS.get(f.kind, f.kind))}.</strong> {escape(f.text)}</p>"
     )
 
 

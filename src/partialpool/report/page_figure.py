@@ -74,11 +74,12 @@ def _controls(data: dict[str, Any]) -> str:
         for i, name in stops
     )
     marks = "".join(f'<option value="{i}"></option>' for i, _ in stops)
-    return f"""<div class="controls" hidden><label for="pp-slider">{escape(data["ratioName"])}</label>
+    return f"""<div class="controls" hidden><p class="now"><label for="pp-slider">{escape(data["ratioName"])}</label>
+<span id="pp-now"></span></p>
 <input id="pp-slider" type="range" min="0" max="{last}" step="1" value="{fitted}" list="pp-stops">
 <datalist id="pp-stops">{marks}</datalist>
 <div class="stops" role="group" aria-label="Stops of the slider">{buttons}</div>
-<p class="now" id="pp-now"></p><p class="unseen" id="pp-said" role="status"></p></div>"""
+<p class="unseen" id="pp-said" role="status"></p></div>"""
 
 
 def _table(data: dict[str, Any]) -> str:

@@ -163,7 +163,8 @@
       draws.push((i) => {
         mark.setAttribute("cx", px(i));
         mark.setAttribute("cy", py(i));
-        f.svg.setAttribute("aria-label", signed(`${data.terms[j]}: lm ${number(values[0])}, lmer ${number(here)}, no pooling ${number(values[last])}; now ${number(values[i])}`));
+        const [a, b, z, n] = [values[0], here, values[last], values[i]].map((v) => signed(number(v)));
+        f.svg.setAttribute("aria-label", `${data.terms[j]}: lm ${a}, lmer ${b}, no pooling ${z}; now ${n}`);
       });
     });
     return draws;
@@ -299,7 +300,7 @@
     current = i;
     slider.value = String(i);
     slider.setAttribute("aria-valuetext", place(i));
-    now.textContent = `${data.ratioName} = ${place(i)}`;
+    now.textContent = `= ${place(i)}`;
     cells.forEach((cell) => {
       const v = value(data.coefficients[i][Number(cell.dataset.term)]);
       cell.textContent = number(v, cell.dataset.digits);
