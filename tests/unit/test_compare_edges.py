@@ -118,3 +118,51 @@ def test_no_pooling_frees_effects_whose_variance_is_estimated_as_zero(random, fr
     # What is zero stays zero along the path.
     near, end = c.coefficients_at(900.0), c.coefficients_at(math.inf)
     assert np.allclose(near, end, atol=1e-3)
+
+
+def test_panels_of_lines_are_at_each_level_s_own_covariates():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    d = data(6)
+    d["k"] = np.where(d["g"] % 2 == 0, "even", "odd")
+    d["y"] += 40 * (d["k"] == "odd") + 5 * d["z"]
+    c = pp.compare("y ~ x + z + k + (1 | g)", d)
+    axes = c.plot.lines()
+    beta, b = c.coefficients_at(math.inf), c.effects_at(math.inf)
+    for ax in axes:
+        level = int(ax.get_title(loc="left").split(" (")[0])
+        rows = d[d["g"] == level]
+        line = next(one for one in ax.lines if one.get_gid() == "no_pooling")
+        x, y = line.get_data()
+        expected = beta["Intercept"] + beta["x"] * x + beta["z"] * rows["z"].iloc[0]
+        expected = expected + beta["k[T.odd]"] * (level % 2) + b[level]
+        assert np.allclose(y, expected, atol=1e-8)
+        # No pooling goes through the mean of each level.
+        at = np.interp(rows["x"].mean(), x, y) if len(x) > 1 else y[0]
+        assert at == pytest.approx(rows["y"].mean(), abs=1e-6)
+    assert any("z, k: each g's own" in one.get_text().replace("\n", " ") for one in _texts(axes))
+    plt.close("all")
+
+
+def _texts(axes):
+    from matplotlib.text import Text
+
+    return axes[0].figure.findobj(Text)
+
+
+def test_steps_beside_a_large_mean_keep_their_digits():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    d = data(6)
+    d["y"] += 1e9
+    c = pp.compare("y ~ x + z + (1 | g)", d)
+    ax = c.plot.components(0)
+    shown = [one.get_text() for one in _texts([ax]) if one.get_text()[:1] in "+\N{MINUS SIGN}"]
+    steps = [one for one in shown if one[1:] and "," not in one]
+    assert steps
+    assert all(set(one[1:]) - set("0.") for one in steps)
+    plt.close("all")

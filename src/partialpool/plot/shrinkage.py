@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["shrinkage"]
 
 NAMED = 40
+BESIDE = 3  # panels beside each other that have room for more than a word below
 
 
 def shrinkage(c: Comparison, group: str | None, term: str | None, ax: Any) -> Any:
@@ -41,7 +42,8 @@ def shrinkage(c: Comparison, group: str | None, term: str | None, ax: Any) -> An
         left.append(thinned)
         for i, panel in enumerate(found):
             _draw(axes[at], panel.iloc[places], named=i == 0 or ax is not None)
-            axes[at].set_xlabel(_meaning(c, panel, alone=len(panels) == 1))
+            about = _meaning(c, panel, alone=len(panels) == 1)
+            axes[at].set_xlabel(about if len(found) <= BESIDE else "difference")
             at += 1
     uneven = any(panel["n"].nunique() > 1 for panel in panels)
     none = any(panel["no_pooling"].isna().any() for panel in panels)

@@ -16,7 +16,7 @@ from ..table import of
 from . import canvas, lines, thinning, wording
 from .canvas import MIDDLE
 from .path import FITS, fit_name
-from .settings import Covariate, Setting, open_schema, response, setting
+from .settings import Covariate, Setting, covariate, open_schema, response, setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,25 +39,42 @@ def three_lines(c: Comparison, x: str | None, group: str | None, ax: Any) -> Any
         raise SpecificationError(
             f"{record.spec.formula!r} has no covariate to draw lines over: look at shrinkage()."
         )
+    own = _own(c, place, found)
     codes, thinned = _panels_of(c, place)
     axes = canvas.several(ax, len(codes), lambda: _facets(len(codes)))
     room = min(canvas.letters(drawn, canvas.small()) for drawn in axes)
     names = wording.labels((chosen.levels[i] for i in codes), max(room - 8, 8))
     for drawn, code, name in zip(axes, codes, names, strict=True):
         rows = np.flatnonzero(chosen.codes == code)
-        count = _panel(drawn, c, place, found, found.x, rows)
+        count = _panel(drawn, c, place, found, found.x, rows, own)
         canvas.clean(drawn)
         canvas.headline(drawn, f"{name} ({count})", lines=1, size=canvas.small())
         if found.x.levels is not None:
             canvas.factor_ticks(drawn, found.x.levels)
     _frame(axes, found.x, wording.plain(response(record), 30), own=ax is None)
     of_group = wording.plain(chosen.name, 24)
-    notes = [thinned, *lines.held(record, place, found)]
+    said = {name: text for name, text in found.said.items() if name not in {o.name for o in own}}
+    owned = ", ".join(wording.plain(o.name, 24) for o in own[:3])
+    notes = [
+        thinned,
+        *lines.held(record, place, found._replace(said=said)),
+        f"{names}{' and others' if len(own) > 3 else ''}: each {of_group}'s own" if own else "",
+    ]
     _legend(axes, c, notes, own=ax is None)
     if ax is None:
         words = f"One line for all, lines that share, or a line a {of_group}?"
         canvas.overall(axes[0].figure, words)
     return np.array(axes, dtype=object) if len(axes) > 1 else axes[0]
+
+
+def _own(c: Comparison, place: int, found: Setting) -> list[Covariate]:
+    """Covariates held that are constant within the levels: a panel has its level's own value."""
+    codes = c.mixed.rows.groups[place].codes
+    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last one written is the first row
+    parts = {part.names[0] for part in c.mixed.schema.groups[place].parts}
+    others = [covariate(c.mixed, name) for name in found.typical if name not in parts]
+    return [one for one in others if np.array_equal(one.values, one.values[first][codes])]
 
 
 def _panels_of(c: Comparison, place: int) -> tuple[Any, str]:
@@ -96,7 +113,15 @@ def _facets(count: int) -> list[Axes]:
     return [*axes[0, :first], *axes[1:].ravel()]
 
 
-def _panel(ax: Axes, c: Comparison, place: int, found: Setting, x: Covariate, rows: Any) -> str:
+def _panel(
+    ax: Axes,
+    c: Comparison,
+    place: int,
+    found: Setting,
+    x: Covariate,
+    rows: Any,
+    own: list[Covariate],
+) -> str:
     """Data and lines of one group; returns its size in words."""
     y = c.mixed.rows.y
     assert y is not None
@@ -106,7 +131,12 @@ def _panel(ax: Axes, c: Comparison, place: int, found: Setting, x: Covariate, ro
         at = at + thinning.jitter(len(at), 0.09)
     ax.scatter(at, y[rows[shown]], s=12, color=MIDDLE, alpha=0.45, lw=0, gid="data")
     grid = lines.grid(c.mixed, x, rows)
-    heights = _heights(c, place, found, x, grid, int(rows[0]))
+    row = int(rows[0])
+    typical = dict(found.typical)
+    for one in own:
+        value = one.values[row]
+        typical[one.name] = value if one.levels is None else one.levels[value]
+    heights = _heights(c, place, found._replace(typical=typical), x, grid, row)
     widths = {"complete_pooling": 1.8, "partial_pooling": 2.2, "no_pooling": 2.0}
     order = {"complete_pooling": 3, "partial_pooling": 4, "no_pooling": 5}
     for fit, values in heights.items():

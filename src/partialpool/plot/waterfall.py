@@ -117,6 +117,15 @@ def _gathered(names: list[str], sizes: FloatArray) -> tuple[list[str], FloatArra
     return labels, np.array([*sizes[largest], sizes[others].sum(), sizes[-1]])
 
 
+def _written(steps: _Steps) -> list[str]:
+    """The start, the steps and the total; steps on their own where the ends would dwarf them."""
+    ends = [steps.start, steps.total]
+    if np.max(np.abs(steps.sizes), initial=0.0) > 0.01 * max(abs(end) for end in ends):
+        return wording.significant([steps.start, *steps.sizes, steps.total], 4)
+    first, last = wording.significant(ends, 4)
+    return [first, *wording.significant(steps.sizes.tolist()), last]
+
+
 def _draw(ax: Axes, steps: _Steps, *, centred: bool) -> None:
     canvas.clean(ax)
     ax.use_sticky_edges = False  # bars would have no margin
@@ -125,7 +134,7 @@ def _draw(ax: Axes, steps: _Steps, *, centred: bool) -> None:
     y = -np.arange(1, len(ends) + 1)
     first = 0
     ax.plot([steps.start] * 2, [first + 0.35, y[0] - 0.35], color=MIDDLE, lw=0.9, zorder=1)
-    written = wording.significant([steps.start, *steps.sizes, steps.total], 4)
+    written = _written(steps)
     for at, low, high, text in zip(y, starts, ends, written[1:-1], strict=True):
         up = high >= low
         ax.barh(
