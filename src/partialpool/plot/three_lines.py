@@ -58,7 +58,7 @@ def three_lines(c: Comparison, x: str | None, group: str | None, ax: Any) -> Any
     notes = [
         thinned,
         *lines.held(record, place, found._replace(said=said)),
-        f"{names}{' and others' if len(own) > 3 else ''}: each {of_group}'s own" if own else "",
+        f"{owned}{' and others' if len(own) > 3 else ''}: each {of_group}'s own" if own else "",
     ]
     _legend(axes, c, notes, own=ax is None)
     if ax is None:
