@@ -194,3 +194,10 @@ def test_tests_keep_their_digits_where_a_covariate_is_far_from_zero(ddf):
         found.append([*degrees.df(fit._record, L, ddf), *joint, *one, *line.to_numpy()[0]])
         found[-1] += np.asarray(limits)[:6].ravel().tolist()
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+def test_what_is_kept_with_a_fit_cannot_be_written_to(record):
+    for found in (degrees.satterthwaite(record), degrees.kenward_roger(record)):
+        for value in vars(found).values():
+            for array in value if isinstance(value, tuple) else (value,):
+                assert not isinstance(array, np.ndarray) or not array.flags.writeable

@@ -60,8 +60,9 @@ class KenwardRoger:
 
     def __post_init__(self) -> None:
         arrays = (self.covariance, self.unadjusted, self.gradients, self.parameter_covariance)
-        for array in arrays:
-            array.flags.writeable = False
+        for array in (*arrays, *self.root, *self.unadjusted_root):
+            if array is not None:
+                array.flags.writeable = False
 
     def df(self, L: FloatArray) -> FloatArray:
         """(q,) degrees of freedom of the rows of L (q, r); NaN for a row of zeros.

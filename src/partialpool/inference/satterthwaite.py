@@ -53,8 +53,10 @@ class Satterthwaite:
     df_resid: float
 
     def __post_init__(self) -> None:
-        for array in (self.covariance, self.gradients, self.parameter_covariance):
-            array.flags.writeable = False
+        arrays = (self.covariance, self.gradients, self.parameter_covariance, *self.root)
+        for array in arrays:
+            if array is not None:
+                array.flags.writeable = False
 
     def df(self, L: FloatArray) -> FloatArray:
         """(q,) degrees of freedom of the rows of L (q, r); NaN for a row of zeros.
