@@ -73,11 +73,15 @@ def hatvalues(record: Record) -> FloatArray:
 
 
 def cooks_distance(record: Record) -> FloatArray:
-    """(nobs,) Cook's distances, (r / (1 - h))^2 h / (sigma^2 p), r the Pearson residual."""
+    """(nobs,) Cook's distances, (r / (1 - h))^2 h / (sigma^2 p), r the Pearson residual.
+
+    NaN without fixed effects.
+    """
     h = hatvalues(record)
     r = residuals(record, "pearson")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((r / (1 - h)) ** 2 * h / (sigma(record) ** 2 * len(record.kept)))
+        found = (r / (1 - h)) ** 2 * h / (sigma(record) ** 2 * len(record.kept))
+    return np.asarray(found if len(record.kept) else np.full_like(h, np.nan))
 
 
 def standardized_residuals(record: Record) -> FloatArray:

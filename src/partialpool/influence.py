@@ -271,7 +271,7 @@ def _text(found: Influence) -> str:
     cooks = scale * found.f_distance
     lines = []
     for j in shown:
-        label = str(found.labels[j])
+        label = _flat(found.labels[j])
         sd = "" if np.isnan(found.sigma[j]) else f"{found.sigma[j]:.4g}"
         k = _most_moved(scaled[j], found.params - found.estimates[j])
         if k is None:
@@ -282,7 +282,7 @@ def _text(found: Influence) -> str:
                 label,
                 str(found.rows[j]),
                 "" if np.isnan(cooks[j]) else f"{cooks[j]:.3f}",
-                found.names[k],
+                _flat(found.names[k]),
                 f"{found.estimates[j, k]:.5g}",
                 f"{found.params[k]:.5g}",
                 "" if np.isnan(scaled[j, k]) else f"{scaled[j, k]:+.2f}",
@@ -299,6 +299,11 @@ def _text(found: Influence) -> str:
     if bad:
         out.append(f"{bad} of the refits are not at a certified optimum; see .converged.")
     return "\n".join(out)
+
+
+def _flat(name: object) -> str:
+    """One line of text: characters that would break it are written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(name))
 
 
 def _most_moved(scaled: FloatArray, change: FloatArray) -> int | None:

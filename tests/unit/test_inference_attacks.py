@@ -159,3 +159,41 @@ def test_printed_means_far_from_zero_show_their_differences() -> None:
     means = pp.lmer("y ~ a + (1 | g)", frame).emmeans("a")
     shown = [float(line.split()[1]) for line in str(means).splitlines()[2:5]]
     assert_allclose(shown, means.to_frame()["emmean"], atol=1e-3, rtol=0)
+
+
+# -- names and numbers as they print --------------------------------------------------------------
+
+
+def test_a_name_of_two_coefficients_is_refused() -> None:
+    fit = pp.lmer("y ~ Intercept + a + (1 | g)", data().rename(columns={"x": "Intercept"}))
+    with pytest.raises(pp.SpecificationError, match="2 coefficients are called 'Intercept'"):
+        fit.contrast("Intercept")
+
+
+@pytest.mark.parametrize("name", ["sigma", "Intercept"])
+def test_profiles_refuse_a_covariate_called_like_a_parameter(name: str) -> None:
+    frame = data().rename(columns={"x": name})
+    fit = pp.lmer(f"y ~ {name} + a + (1 | g)", frame)
+    with pytest.raises(pp.SpecificationError, match=f"two parameters are called '{name}'"):
+        fit.profile()
+
+
+def test_printed_contrasts_show_the_digits_of_small_ones_beside_large_ones() -> None:
+    fit, _, _ = far(1000)
+    table = fit.contrast(list(fit.params.index), joint=False)
+    lines = [line.split() for line in str(table).splitlines()]
+    shown = {line[0]: line[1:3] for line in lines[1:]}
+    for name in fit.params.index:
+        expected = table.loc[name, ["estimate", "std_error"]]
+        assert_allclose([float(v) for v in shown[name]], expected, rtol=5e-3)
+
+
+def test_influence_prints_names_with_line_breaks_on_one_line() -> None:
+    frame = data()
+    frame["a"] = frame["a"].cat.rename_categories({"r": "two\nlines"})
+    text = str(pp.lmer("y ~ a + (1 | g)", frame).influence("g", progress=False))
+    assert len(text.splitlines()) == 11
+
+
+def test_cooks_distance_without_fixed_effects_is_missing() -> None:
+    assert pp.lmer("y ~ 0 + (1 | g)", data()).cooks_distance().isna().all()

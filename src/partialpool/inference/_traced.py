@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import lmm
-from .._errors import ConvergenceError
+from .._errors import ConvergenceError, SpecificationError
 from .._types import FloatArray
 from ..covariance import elements
 from . import _parameters
@@ -82,7 +82,19 @@ def curves(
 
 
 def targets(record: LmmRecord) -> dict[str, Target | None]:
-    """What the native code calls each parameter; None for a dropped column."""
+    """What the native code calls each parameter; None for a dropped column.
+
+    Raises
+    ------
+    SpecificationError
+        If two parameters have one name.
+    """
+    every = _parameters.names(record)
+    twice = [name for i, name in enumerate(every) if name in every[:i]]
+    if twice:
+        raise SpecificationError(
+            f"profile: two parameters are called {twice[0]!r}. Rename the column of the data."
+        )
     out: dict[str, Target | None] = dict.fromkeys(record.names)
     for i, column in enumerate(record.kept):
         out[record.names[column]] = (COEFFICIENT, 0, i, 0)
@@ -91,8 +103,7 @@ def targets(record: LmmRecord) -> dict[str, Target | None]:
     for t, spec in enumerate(record.layout.specs):
         places += [(SD, t, i, 0) for i in range(len(spec.columns))]
         places += [(CORRELATION, t, c, r) for r, c in elements(spec) if r != c]
-    names = _parameters.names(record)[len(record.names) + 1 :]
-    return out | dict(zip(names, places, strict=True))
+    return out | dict(zip(every[len(record.names) + 1 :], places, strict=True))
 
 
 def _distances(z: float, widest: float) -> list[float]:

@@ -215,6 +215,11 @@ def _place(name: Any, names: tuple[str, ...]) -> int:
     if name not in names:
         near = closest(str(name), names).replace("The columns are", "The coefficients are")
         raise SpecificationError(f"There is no coefficient {name!r}.{near}")
+    if names.count(name) > 1:
+        raise SpecificationError(
+            f"{names.count(name)} coefficients are called {name!r}. Rename the column of the data, "
+            "or give the weights as an array."
+        )
     return names.index(name)
 
 

@@ -12,6 +12,9 @@ import pandas as pd
 __all__ = ["Table"]
 
 _DIGITS = 6  # significant, of the printed numbers
+_ROOM = 11  # digits before and after the point together
+_LARGEST = 1e15  # more digits than a double has: an exponent
+_OF_ESTIMATES = ("estimate", "std_error", "conf_low", "conf_high")
 
 
 class Table(pd.DataFrame):
@@ -56,8 +59,11 @@ class Table(pd.DataFrame):
         return f"<div>{head}{body}{notes}</div>"
 
     def _formatters(self) -> dict[Any, Callable[[Any], str]]:
+        errors = [abs(v) for v in self.get("std_error", ()) if math.isfinite(v) and v != 0]
         return {
-            name: _p_value if str(name).startswith("p_value") else _aligned(self[name])
+            name: _p_value
+            if str(name).startswith("p_value")
+            else _aligned(self[name], min(errors) if errors and name in _OF_ESTIMATES else None)
             for name in self.columns
             if pd.api.types.is_numeric_dtype(self[name])
         }
@@ -67,18 +73,36 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _aligned(column: pd.Series[Any]) -> Callable[[Any], str]:
-    """Six digits of the largest number of a column, and as many decimals of all others."""
-    values = [float(v) for v in column if math.isfinite(v)]
-    decimals = 0
-    if any(v != round(v) for v in values):
-        largest = max(abs(v) for v in values)
-        decimals = min(max(_DIGITS - 1 - math.floor(math.log10(largest)), 0), 9)
+def _aligned(column: pd.Series[Any], error: float | None) -> Callable[[Any], str]:
+    """Six digits of the largest number of a column, and as many decimals of all others.
+
+    Beside a standard error, decimals enough for three digits of the smallest one while the largest
+    number leaves them room; what is too small then, or too large, is written with an exponent.
+    """
+    sizes = [abs(float(v)) for v in column if math.isfinite(v) and v != 0]
+    largest = max(sizes, default=0.0)
+    decimals, least = 0, 0.0
+    if any(v != round(v) for v in sizes):
+        decimals = max(_DIGITS - 1 - _exponent(largest), 0)
+        if error is not None:
+            wanted = max(decimals, 2 - _exponent(error))
+            decimals = min(wanted, max(_ROOM - 1 - max(_exponent(largest), 0), 0))
+            least = 10.0 ** (2 - decimals) if decimals < wanted else 0.0
+    if decimals > _ROOM or largest >= _LARGEST:
+        least = math.inf
 
     def text(value: Any) -> str:
-        return "" if math.isnan(value) else f"{value:.{decimals}f}"
+        if math.isnan(value):
+            return ""
+        if value != 0 and math.isfinite(value) and abs(value) < least:
+            return f"{value:.{_DIGITS - 2}e}"
+        return f"{value:.{min(decimals, _ROOM)}f}"
 
     return text
+
+
+def _exponent(size: float) -> int:
+    return math.floor(math.log10(size))
 
 
 def _p_value(value: Any) -> str:
