@@ -11,7 +11,8 @@ import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._errors import DataError, PartialPoolError, PartialPoolWarning, SpecificationError
@@ -42,11 +43,13 @@ term with a bar such as (1 | class), a linear mixed model by REML.
 """
 
 _COMPARE = """\
-Fit a mixed model, the linear model without its random effects, and the one with an
-intercept a group; print their coefficients and, in words, why they differ.
+Fit a mixed model and the linear model with the same fixed part; say in words why
+they differ, and print the coefficients of both beside those without pooling.
 """
 
 _DEMO = os.path.join("demo", "report.html")
+
+_DATA = "a .csv or .parquet file, or the name of a bundled data set"
 
 _REPORT = "also write a page of HTML, complete in one file"
 
@@ -87,8 +90,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
-    first = (sys.argv[1:2] if argv is None else argv[:1]) or [""]
-    parser.fitting = first[0] if first[0] in ("fit", "compare") else ""
+    first = next(iter(sys.argv[1:] if argv is None else argv), "-")
+    parser.fitting = first if first in ("fit", "compare") else ""
+    if first not in parser.commands and not first.startswith("-"):
+        listed = ", ".join(parser.commands)
+        parser.error(f"there is no command {first!r}{_meant(first)}. The commands are {listed}.")
     options = parser.parse_args(argv)
     if options.command is None:
         parser.print_help(sys.stderr)
@@ -107,18 +113,41 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what to do when a shell has taken a formula to pieces."""
+    """Says what to do: about formulas that a shell took to pieces, and words that are no command.
+
+    Attributes
+    ----------
+    fitting : str
+        The command that is asked for, if it takes a formula.
+    commands : dict of str to _Parser
+    """
 
     fitting = ""
+    commands: Mapping[str, _Parser] = MappingProxyType({})
 
     def error(self, message: str) -> NoReturn:
-        hint = ""
+        example = '"y ~ x + (1 | g)" data.csv'
         head, _, rest = message.partition("unrecognized arguments: ")
-        if not head and self.fitting and not rest.startswith("-"):
-            hint = (
-                f'; a formula goes in quotes: partialpool {self.fitting} "y ~ x + (1 | g)" data.csv'
-            )
-        super().error(message + hint)
+        if not head and self.fitting:
+            # The command's own usage helps more than that of the program.
+            quotes = f"; a formula goes in quotes: partialpool {self.fitting} {example}"
+            self.commands[self.fitting].error(message + ("" if rest[:1] == "-" else quotes))
+        if "required: " in message and "DATA" in message:
+            message += f"; first a formula, in quotes, then the data: {self.prog} {example}"
+        super().error(message)
+
+
+def _meant(word: str) -> str:
+    if "~" in word:
+        return f'. Put fit or compare before the formula: partialpool fit "{word}" data.csv'
+    if word.lower() in ("lm", "lmer"):
+        return ". fit does both: a formula with a bar, (1 | g), is a mixed model"
+    if word.lower() in ("help", "version"):
+        return f". Type partialpool --{word.lower()}"
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.lower(), ["demo", "fit", "compare", "datasets"], 1)
+    return f". Did you mean {close[0]!r}?" if close else ""
 
 
 def _parser() -> _Parser:
@@ -147,9 +176,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     fit.add_argument("formula", metavar="FORMULA", help='in quotes: "y ~ x + (1 | g)"')
-    fit.add_argument(
-        "data", metavar="DATA", help="a .csv or .parquet file, or the name of a bundled data set"
-    )
+    fit.add_argument("data", metavar="DATA", help=_DATA)
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     fit.add_argument("--weights", metavar="COL", help="column with weights of the rows")
     fit.add_argument("--format", choices=("text", "json", "csv"), default="text", help=_FORMATS)
@@ -163,7 +190,8 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     compare.add_argument("formula", metavar="FORMULA", help='in quotes: "y ~ x + (1 | g)"')
-    compare.add_argument("data", metavar="DATA", help="as for fit")
+    compare.add_argument("data", metavar="DATA", help=_DATA)
+    compare.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     compare.add_argument("--weights", metavar="COL", help="column with weights of the rows")
     compare.add_argument("--report", metavar="FILE", help=_REPORT)
     data = commands.add_parser(
@@ -173,6 +201,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     data.add_argument("name", metavar="NAME", nargs="?", help="data set to print as CSV")
+    parser.commands = commands.choices
     return parser
 
 
@@ -181,6 +210,7 @@ def _fit(options: argparse.Namespace) -> None:
     from .formula import parse
 
     _check_order(options)
+    _check_report(options.report)
     data = _data(options.data)
     fit: Model
     if parse(options.formula).bars:
@@ -199,8 +229,7 @@ def _fit(options: argparse.Namespace) -> None:
         print(fit.summary().as_json())
     else:
         print(fit.summary())
-    if options.report:
-        _write_report(fit, options.report)
+    _write_report(fit, options.report)
 
 
 def _check_order(options: argparse.Namespace) -> None:
@@ -211,8 +240,26 @@ def _check_order(options: argparse.Namespace) -> None:
         )
 
 
-def _write_report(of: Any, path: str) -> None:
+def _check_report(path: str | None) -> None:
+    """Refuse a place where no page can be written, before a fit that may take long."""
+    if path is None:
+        return
+    folder = os.path.dirname(path)
+    if not path:
+        raise DataError("--report needs the name of a file to write: --report report.html")
+    if os.path.isdir(path):
+        inside = os.path.join(path, "report.html")
+        raise DataError(f"--report {path} is a folder; name a file in it: --report {inside}")
+    if folder and not os.path.isdir(folder):
+        raise DataError(
+            f"--report {path}: there is no folder {folder!r}. Make it first, or name another."
+        )
+
+
+def _write_report(of: Any, path: str | None) -> None:
     """Write a page; say where on standard error, so that output can be piped."""
+    if path is None:
+        return
     try:
         of.report(path)
     except OSError as error:
@@ -224,10 +271,11 @@ def _compare(options: argparse.Namespace) -> None:
     from .api import compare
 
     _check_order(options)
-    found = compare(options.formula, _data(options.data), weights=options.weights)
+    _check_report(options.report)
+    data = _data(options.data)
+    found = compare(options.formula, data, reml=not options.ml, weights=options.weights)
     print(found)
-    if options.report:
-        _write_report(found, options.report)
+    _write_report(found, options.report)
 
 
 def _print_csv(fit: Model, effects: list[str]) -> None:
@@ -254,10 +302,15 @@ def _write_csv(rows: Iterable[Sequence[object]]) -> None:
 
 def _data(text: str) -> Any:
     """A path, which the table reads and complains about, or a bundled data set."""
-    if os.path.splitext(text)[1] or os.path.dirname(text):
-        return text
     from . import datasets
 
+    stem, ending = os.path.splitext(text)
+    if ending == ".csv" and stem in datasets.names() and not os.path.exists(text):
+        raise DataError(
+            f"There is no file {text!r}. The bundled data set is called {stem}, without .csv."
+        )
+    if ending or os.path.dirname(text):
+        return text
     try:
         return datasets.load(text)
     except DataError as error:
@@ -271,10 +324,18 @@ def _demo(options: argparse.Namespace) -> None:
     from .api import compare
 
     del options
-    found = compare("hwy ~ displ + year + (1 | class)", datasets.load("mpg"))
+    formula = "hwy ~ displ + year + (1 | class)"
+    found = compare(formula, datasets.load("mpg"))
     print(found)
-    os.makedirs(os.path.dirname(_DEMO), exist_ok=True)
-    found.report(_DEMO)
+    try:
+        os.makedirs(os.path.dirname(_DEMO), exist_ok=True)
+        found.report(_DEMO)
+    except OSError as error:
+        raise DataError(
+            f"The report cannot be written to {_DEMO}: {error.strerror}. Go to a folder of your "
+            "own, or name a file:\n"
+            f'partialpool compare "{formula}" mpg --report FILE'
+        ) from None
     print(f"\nThe same with pictures, and a slider from lm to no pooling, is in {_DEMO}.")
 
 

@@ -160,17 +160,68 @@ def test_fit_writes_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert "displ" in out
     assert err == f"partialpool: wrote {page}\n"
     assert "<svg" in page.read_text(encoding="utf-8")
-    code, out, err = run(capsys, "fit", "hwy ~ displ", "mpg", "--report", "nowhere/x.html")
+
+
+def test_a_report_that_cannot_be_written_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "fit", "hwy ~ displ", "mpg", "--report", "x" * 300 + ".html")
     assert code == 2
-    assert "displ" in out  # nothing is lost
-    assert "cannot be written to nowhere/x.html" in err
+    assert "displ" in out
+    assert "cannot be written to xxx" in err
+
+
+def test_the_demo_runs_again_and_says_where_it_cannot_write(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "demo") == run(capsys, "demo")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "demo").write_text("in the way")
+    monkeypatch.chdir(elsewhere)
+    code, out, err = run(capsys, "demo")
+    assert code == 2
+    assert "-2.39" in out
+    assert "cannot be written to demo" in err
+    assert "--report FILE" in err
+
+
+def test_compare_by_maximum_likelihood(capsys: pytest.CaptureFixture[str]) -> None:
+    formula = "hwy ~ displ + year + (1 | class)"
+    code, out, _ = run(capsys, "compare", formula, "mpg", "--ml")
+    assert code == 0
+    assert out == f"{pp.compare(formula, pp.datasets.load('mpg'), reml=False)}\n"
+
+
+def test_odd_column_names_go_in_backticks(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.csv"
+    rows = "1,a,2\n2,a,3\n3,b,1\n5,b,4\n4,c,2\n6,c,3\n"
+    path.write_text(f"Größe (cm),my group,x.y\n{rows}", encoding="utf-8")
+    page = tmp_path / "odd.html"
+    formula = "`Größe (cm)` ~ x.y + (1 | `my group`)"
+    code, out, _ = run(capsys, "compare", formula, str(path), "--report", str(page))
+    assert code == 0
+    assert "my group" in out
+    assert "Größe (cm)" in page.read_text(encoding="utf-8")
+    code, _, err = run(capsys, "fit", "Größe ~ x.y", str(path))
+    assert code == 2
+    assert "Did you mean 'Größe (cm)'?" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("fit", "hwy ~ displ"), "DATA"),
-        (("fitt", "hwy ~ displ", "mpg"), "invalid choice: 'fitt'"),
+        (("fitt", "hwy ~ displ", "mpg"), "no command 'fitt'. Did you mean 'fit'?"),
+        (("comprae", "hwy ~ displ", "mpg"), "Did you mean 'compare'?"),
+        (("lmer", "hwy ~ displ + (1 | class)", "mpg"), "fit does both"),
+        (("help",), "partialpool --help"),
+        (("version",), "partialpool --version"),
+        (("mpg",), "The commands are demo, fit, compare, datasets"),
+        (("hwy ~ displ", "mpg"), 'partialpool fit "hwy ~ displ" data.csv'),
+        (("compare", "mpg"), 'first a formula, in quotes, then the data: partialpool compare "y'),
+        (("compare",), "FORMULA, DATA; first a formula"),
         (("fit", "hwy", "~", "displ", "mpg"), "goes in quotes"),
         (("fit", "mpg", "hwy ~ displ"), "the formula comes first"),
         (("compare", "mpg", "hwy ~ displ"), 'partialpool compare "hwy ~ displ" mpg'),
@@ -181,6 +232,15 @@ def test_fit_writes_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         (("fit", "hwy ~ displ + (1 | class", "mpg"), "^"),
         (("fit", "hwy ~ displ", "mgp"), "Did you mean 'mpg'"),
         (("fit", "hwy ~ displ", "nowhere.csv"), "nowhere.csv"),
+        (("fit", "hwy ~ displ", "mpg.csv"), "The bundled data set is called mpg, without .csv"),
+        (("fit", "hwy ~ displ", "."), "is a directory"),
+        (("compare", "hwy ~ displ | class", "mpg"), "stands in parentheses"),
+        (("compare", "hwy ~ (1 | class)", "mpg", "--format", "json"), "usage: partialpool compare"),
+        (("compare", "hwy ~ (1 | class)", "mpg", "--report"), "expected one argument"),
+        (("compare", "hwy ~ (1 | class)", "mpg", "--report", ""), "needs the name of a file"),
+        (("compare", "hwy ~ (1 | class)", "mpg", "--report", "no/x.html"), "no folder 'no'"),
+        (("compare", "hwy ~ (1 | class)", "mpg", "--report", "."), "name a file in it: --report"),
+        (("fit", "hwy ~ displ", "mpg", "--report", "no/x.html"), "Make it first"),
         (("fit", "hwy ~ displ", "data/nowhere.parquet"), "nowhere.parquet"),
         (("fit", "hwy ~ displ", "mpg.xlsx"), ".csv or .parquet"),
         (("fit", "hwy ~ displ", "mpg", "--ml"), "--ml"),
