@@ -94,7 +94,7 @@ def _run(argv: Sequence[str] | None) -> int:
     parser.fitting = first if first in ("fit", "compare") else ""
     if first not in parser.commands and not first.startswith("-"):
         listed = ", ".join(parser.commands)
-        parser.error(f"there is no command {first!r}{_meant(first)}. The commands are {listed}.")
+        parser.error(f"there is no command {first!r}.{_meant(first)} The commands are {listed}.")
     options = parser.parse_args(argv)
     if options.command is None:
         parser.print_help(sys.stderr)
@@ -139,15 +139,15 @@ class _Parser(argparse.ArgumentParser):
 
 def _meant(word: str) -> str:
     if "~" in word:
-        return f'. Put fit or compare before the formula: partialpool fit "{word}" data.csv'
+        return f' Put fit or compare before the formula: partialpool fit "{word}" data.csv.'
     if word.lower() in ("lm", "lmer"):
-        return ". fit does both: a formula with a bar, (1 | g), is a mixed model"
+        return " fit does both: a formula with a bar, (1 | g), is a mixed model."
     if word.lower() in ("help", "version"):
-        return f". Type partialpool --{word.lower()}"
+        return f" Type partialpool --{word.lower()}."
     from difflib import get_close_matches
 
     close = get_close_matches(word.lower(), ["demo", "fit", "compare", "datasets"], 1)
-    return f". Did you mean {close[0]!r}?" if close else ""
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _parser() -> _Parser:

@@ -126,6 +126,8 @@ def closest(name: str, names: Iterable[str]) -> str:
         ]
     if near:
         return f" Did you mean {' or '.join(repr(known) for known in near)}?"
+    if len(names) == 1 and ";" in names[0]:
+        return f" The only column is {names[0]!r}: is the file separated by semicolons, not commas?"
     listed = ", ".join(repr(known) for known in names[:12])
     return f" The columns are {listed}{', ...' if len(names) > 12 else ''}."
 

@@ -213,7 +213,7 @@ def test_odd_column_names_go_in_backticks(
     ("arguments", "words"),
     [
         (("fit", "hwy ~ displ"), "DATA"),
-        (("fitt", "hwy ~ displ", "mpg"), "no command 'fitt'. Did you mean 'fit'?"),
+        (("fitt", "hwy ~ displ", "mpg"), "no command 'fitt'. Did you mean 'fit'? The"),
         (("comprae", "hwy ~ displ", "mpg"), "Did you mean 'compare'?"),
         (("lmer", "hwy ~ displ + (1 | class)", "mpg"), "fit does both"),
         (("help",), "partialpool --help"),

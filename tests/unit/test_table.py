@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import partialpool as pp
 from partialpool import table
 from partialpool._errors import DataError
 
@@ -445,3 +446,10 @@ def test_like_and_augment_of_a_dict() -> None:
 def test_a_table_comes_back_as_it_is() -> None:
     t = table.of({"x": [1.0]})
     assert table.of(t) is t
+
+
+def test_a_file_of_semicolons_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "semi.csv"
+    path.write_text("y;x\n1,5;2\n2;3\n3;4\n")
+    with pytest.raises(pp.PartialPoolError, match="separated by semicolons, not commas"):
+        pp.lm("y ~ x", path)
