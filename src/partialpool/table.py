@@ -117,6 +117,8 @@ def of(data: Any) -> Table:
 def closest(name: str, names: Iterable[str]) -> str:
     """End of a message about an unknown column: the closest names, or all if there are few."""
     names = list(names)
+    if len(names) == 1 and ";" in names[0]:
+        return f" The only column is {names[0]!r}: is the file separated by semicolons, not commas?"
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if not near:
         folded = {known.casefold(): known for known in names}
@@ -126,8 +128,6 @@ def closest(name: str, names: Iterable[str]) -> str:
         ]
     if near:
         return f" Did you mean {' or '.join(repr(known) for known in near)}?"
-    if len(names) == 1 and ";" in names[0]:
-        return f" The only column is {names[0]!r}: is the file separated by semicolons, not commas?"
     listed = ", ".join(repr(known) for known in names[:12])
     return f" The columns are {listed}{', ...' if len(names) > 12 else ''}."
 

@@ -52,7 +52,8 @@ FAULTS = """() => {
     const box = node.getBoundingClientRect();
     if (!inside && box.right > innerWidth + 1) found.push(['wide', node.tagName, node.className]);
     if (![...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim())) continue;
-    const ink = colour(svg ? style.fill : style.color), back = paper(svg ? svg.parentElement : node);
+    const ink = colour(svg ? style.fill : style.color);
+    const back = paper(svg ? svg.parentElement : node);
     const pair = [light(ink), light(back)];
     const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
     if (contrast < 4.5) found.push(['pale', node.tagName, node.textContent.slice(0, 30), contrast]);

@@ -123,6 +123,30 @@ def test_a_factor_is_an_axis_of_its_levels(tmp_path: Path) -> None:
     assert "No coefficient moves" in text
 
 
+def test_a_level_has_its_own_value_of_what_is_constant_within_it(tmp_path: Path) -> None:
+    mpg = pp.datasets.load("mpg")
+    mpg["heavy"] = mpg["class"].isin(["suv", "pickup"]).map({True: "yes", False: "no"})
+    mpg["doors"] = mpg["class"].map(len)  # a number
+    formula = "hwy ~ displ + heavy + doors + year + (1 | class)"
+    found = pp.compare(formula, mpg)
+    text = written(found, tmp_path / "a.html")
+    data = data_of(text)
+    lines, at = data["lines"], data["fitted"]
+    assert lines["own"] == ["heavy", "doors"]
+    assert lines["held"] == ["year = 2003.5 (mean)"]
+    assert not lines["shared"]
+    assert "Each level has its own heavy and doors." in text
+    mixed = pp.lmer(formula, mpg)
+    for g, one in enumerate(lines["groups"]):
+        own = mpg[mpg["class"] == one["level"]].iloc[0]
+        new = pd.DataFrame({"displ": one["x"], "year": 2003.5, "class": one["level"]})
+        new = new.assign(heavy=own["heavy"], doors=own["doors"])
+        height = (
+            np.array(one["X"]) @ data["kept"][at] + np.array(one["Z"]) @ lines["effects"][at][g]
+        )
+        np.testing.assert_allclose(height, mixed.predict(new), rtol=1e-6)
+
+
 def test_every_random_effect_has_its_shrinkage(tmp_path: Path) -> None:
     sleep = pp.datasets.load("sleepstudy")
     found = pp.compare("Reaction ~ Days + (Days | Subject)", sleep)

@@ -170,7 +170,8 @@ def _lines(
     )
     main = next(k for k, column in enumerate(columns) if column[0] == places[0])
     axis = _axis(record, group.codes, drawn, effects[-1][own[:, main]])
-    grids, rows = _grid(record, axis, places, first)
+    theirs = _theirs(record, places, axis.setting)
+    grids, rows = _grid(record, axis, places, first, theirs)
     X = fill([rows.fixed[i] for i in record.kept], 0, rows.nobs)
     Z = np.concatenate([fill(term.columns, 0, rows.nobs) for term in rows.terms], axis=1)
     offset = np.zeros(rows.nobs) if rows.offset is None else rows.offset
@@ -182,14 +183,15 @@ def _lines(
             {"level": printable(group.levels[g])} | {k: _plain(v) for k, v in one.items()}
         )
         start = stop
-    x, parts = axis.setting.x, _parts(record, places)
+    x = axis.setting.x
     others = [g.name for i, g in enumerate(record.rows.groups) if i not in places]
     return {
         "x": printable(group.name if x is None else x.name),
         "marks": axis.marks,
         "strips": x is None,
-        "shared": not parts & set(axis.setting.typical) and (x is None or x.name not in parts),
-        "held": [printable(v) for k, v in axis.setting.said.items() if k not in parts],
+        "shared": not theirs & {*axis.setting.typical, "" if x is None else x.name},
+        "held": [printable(v) for k, v in axis.setting.said.items() if k not in theirs],
+        "own": [printable(name) for name in axis.setting.typical if name in theirs],
         "without": [printable(name) for name in others],
         "groups": groups,
         "effects": [_plain(row[own]) for row in effects],
@@ -210,9 +212,18 @@ def _nested(record: LmmRecord) -> list[int]:
     return found
 
 
-def _parts(record: LmmRecord, places: list[int]) -> set[str]:
-    """The columns of the data that make up these groups."""
-    return {part.names[0] for p in places for part in record.schema.groups[p].parts}
+def _theirs(record: LmmRecord, places: list[int], setting: settings.Setting) -> set[str]:
+    """Columns of which each level has a value of its own: those that make up its name, and held
+    covariates that are constant within it.
+    """
+    parts = {part.names[0] for p in places for part in record.schema.groups[p].parts}
+    codes = record.rows.groups[places[0]].codes
+    first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last one written is the first row
+    held = [settings.covariate(record, name) for name in setting.typical if name not in parts]
+    constant = [c for c in held if np.ptp(c.values) > 0]
+    own = {c.name for c in constant if np.array_equal(c.values, c.values[first][codes])}
+    return parts | own
 
 
 def _axis(record: LmmRecord, codes: Any, drawn: list[int], none: FloatArray) -> _Axis:
@@ -227,7 +238,7 @@ def _axis(record: LmmRecord, codes: Any, drawn: list[int], none: FloatArray) -> 
 
 
 def _grid(
-    record: LmmRecord, axis: _Axis, places: list[int], first: list[int]
+    record: LmmRecord, axis: _Axis, places: list[int], first: list[int], theirs: set[str]
 ) -> tuple[list[FloatArray], Any]:
     """For each level the places of its line, and all of them as rows of the design."""
     codes, x = record.rows.groups[places[0]].codes, axis.setting.x
@@ -246,20 +257,21 @@ def _grid(
             grid = np.linspace(low, high, 1 if low == high else 2 if straight else _CURVE)
         grids.append(grid)
         rows += [row] * len(grid)
-    return grids, _rows(record, axis.setting, places, np.concatenate(grids), np.array(rows))
+    data: dict[str, Any] = {
+        name: settings.repeated(value, len(rows)) for name, value in axis.setting.typical.items()
+    }
+    if x is not None:
+        at = np.concatenate(grids)
+        data[x.name] = at if x.levels is None else [x.levels[int(i)] for i in at]
+    return grids, _rows(record, data, places, np.array(rows), theirs)
 
 
 def _rows(
-    record: LmmRecord, setting: settings.Setting, places: list[int], at: FloatArray, first: IntArray
+    record: LmmRecord, data: dict[str, Any], places: list[int], first: IntArray, theirs: set[str]
 ) -> Any:
-    """The design of rows at the places `at`, in the groups of the rows `first`."""
-    x, schema = setting.x, settings.open_schema(record)
-    data: dict[str, Any] = {
-        name: settings.repeated(value, len(first)) for name, value in setting.typical.items()
-    }
-    if x is not None:
-        data[x.name] = at if x.levels is None else [x.levels[int(i)] for i in at]
-    for name in _parts(record, places):
+    """The design of rows in the groups of the rows `first`, with these columns and the levels'."""
+    schema = settings.open_schema(record)
+    for name in theirs:
         one = settings.covariate(record, name)
         values = one.values[first]
         data[name] = values if one.levels is None else [one.levels[i] for i in values]

@@ -130,13 +130,15 @@ def _lines(data: dict[str, Any]) -> str:
     strips = lines["strips"]
     title = "The data and a mean a level" if strips else "The data and a line a level"
     what = "mean" if strips else "line"
-    lm = "lm's, the same for all" if lines["shared"] else "lm's"
+    lm = "lm's, the same for all" if lines["shared"] else "lm's, which differ by covariates only"
     said = (
         f"Points: rows. Blue: the {what} of each level of {group} now. Dashed: {lm}. The further "
         f"right the slider, the more each {what} goes its own way."
     )
     if lines["held"]:
         said += f" Other covariates are held at {escape(', '.join(lines['held']))}."
+    if lines["own"]:
+        said += f" Each level has its own {escape(_and(lines['own']))}."
     if lines["without"]:
         said += f" The effects of {escape(_and(lines['without']))} are left out."
     return f"""<figure><h3>{title}</h3><div id="pp-lines"></div>
