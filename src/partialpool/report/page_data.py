@@ -221,7 +221,7 @@ def _theirs(record: LmmRecord, places: list[int], setting: settings.Setting) -> 
     first = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the last one written is the first row
     held = [settings.covariate(record, name) for name in setting.typical if name not in parts]
-    constant = [c for c in held if np.ptp(c.values) > 0]
+    constant = [c for c in held if float(np.ptp(c.values)) > 0]
     own = {c.name for c in constant if np.array_equal(c.values, c.values[first][codes])}
     return parts | own
 
