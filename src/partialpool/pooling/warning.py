@@ -23,15 +23,14 @@ _PART = 0.5  # of the coefficient: contextual effects below this leave the answe
 _SMALL = 0.1  # of the coefficient: nobody would act on a difference below this
 
 
-def warning(c: Findings) -> tuple[str, ...]:
-    """The assumption, and what its test says; nothing where there are no covariates."""
+def warning(c: Findings) -> str:
+    """What the test of lmer's assumption says; nothing where there are no covariates."""
     if c.focus.name == "Intercept":
-        return ()
-    found, start = c.contextual, _start(c)
+        return ""
     effect = _reported(c)
-    if effect is None or not found.is_tested:
-        return (f"{start}{_untested(c)}.",)
-    return (f"{start}.", f"{_evidence(c, effect)}: {_verdict(c, effect)}.")
+    if effect is None or not c.contextual.is_tested:
+        return f"{_untested(c)}."
+    return f"{_evidence(c, effect)}: {_verdict(c, effect)}."
 
 
 def is_small(c: Findings) -> bool:
@@ -41,26 +40,31 @@ def is_small(c: Findings) -> bool:
 
 
 def _verdict(c: Findings, effect: Effect) -> str:
+    differ = not (c.conditions.coincide or c.conditions.is_zero)
     if c.contextual.in_doubt:
         if is_small(c):
             return (
-                "evidence against it, but of a small difference, at most "
+                "evidence that they are not, but of a small difference, at most "
                 f"{percent(_largest(effect) / _slope(c))} of the coefficient"
             )
+        gap = "the gap is a warning, as " if differ else ""
         return (
-            "evidence against it, so that coefficients between and within levels differ and those "
-            "of lmer mix the two"
+            f"evidence that they are not, so that {gap}coefficients between and within levels "
+            "differ and those of lmer mix the two"
         )
     if effect.p_value < ALPHA:
         return (
-            "evidence against it for one covariate but not for all together, which is weak: treat "
-            "lmer's coefficient with reserve"
+            "evidence against that for one covariate but not for all together, which is weak: "
+            "treat lmer's coefficient with reserve"
         )
     if _largest(effect) >= _PART * _slope(c):
         levels = next(len(g.levels) for g in c.mixed.rows.groups if g.name == effect.group)
-        return f"{count(levels, 'level')} cannot tell, which is neither an alarm nor an all-clear"
+        gap = " whether the gap is a warning" if differ else ""
+        return (
+            f"{count(levels, 'level')} cannot tell{gap}, which is neither an alarm nor an all-clear"
+        )
     return (
-        "no sign against it, as the data speak against effects outside this interval, but they "
+        "no sign against that, as the data speak against effects outside this interval, but they "
         "cannot exclude smaller ones"
     )
 
@@ -92,14 +96,6 @@ def _telling(effects: tuple[Effect, ...], row: Row, *, in_doubt: bool) -> Effect
     return max(significant or own or found, key=lambda e: e.high - e.low, default=None)
 
 
-def _start(c: Findings) -> str:
-    """The assumption, and what it has to do with the gap."""
-    what = f"the effects of {c.group_names} are unrelated to the covariates"
-    if c.conditions.coincide or c.conditions.is_zero:
-        return f"lmer also assumes that {what}"
-    return f"Whether the gap is a warning depends on lmer's assumption that {what}"
-
-
 def _evidence(c: Findings, effect: Effect) -> str:
     """The test in numbers."""
     found, name = c.contextual, clipped(effect.name)
@@ -108,32 +104,35 @@ def _evidence(c: Findings, effect: Effect) -> str:
     variance = ""
     if found.singular:
         variance = "; a variance is estimated as zero there, which can make this overconfident"
+    of = f" of {clipped(effect.group)}" if len(c.mixed.rows.groups) > 1 else ""
     return (
-        f"Mundlak's test of it, which adds the means of the levels as covariates, gives {name} a "
-        f"contextual effect (its coefficient between levels of {clipped(effect.group)} less that "
-        f"within) of {number(effect.estimate)} (SE {number(effect.std_error)}, {effect.df:.1f} df, "
-        f"{p_value(effect.p_value)}, 95 % interval {low} to {high}{together}{variance})"
+        f"Mundlak's test of whether the effects of {c.group_names} are unrelated to the covariates "
+        f"adds each level's means of them and gives {name} a contextual effect (its coefficient "
+        f"between levels{of} less that within) of {number(effect.estimate)} (SE "
+        f"{number(effect.std_error)}, {effect.df:.1f} df, {p_value(effect.p_value)}, 95 % interval "
+        f"{low} to {high}{together}{variance})"
     )
 
 
 def _untested(c: Findings) -> str:
-    """Why there is no test, to go on from the assumption."""
+    """Why there is no test."""
     effects = c.contextual.effects
+    what = f"the effects of {c.group_names} are unrelated to the covariates"
     if not effects:
         return (
-            "; no covariate varies within levels here, so these data cannot test it, and knowledge "
-            "from outside has to decide"
+            f"Whether {what} cannot be tested here, because no covariate varies within levels: "
+            "knowledge from outside has to decide"
         )
     reasons = {e.reason for e in effects}
     if reasons == {"flat"}:
         return (
-            ", and as far as means go that holds by design, because every level has the same mean "
-            "of each covariate that varies within levels"
+            f"That {what} holds by design as far as means go, because every level has the same "
+            "mean of each covariate that varies within levels"
         )
     if "few" in reasons:
         few = min(len(g.levels) for g in c.mixed.rows.groups)
         return (
-            f"; {count(few, 'level')} are too few to test it, so these data give neither an alarm "
-            "nor an all-clear"
+            f"Whether {what} cannot be tested here, because {count(few, 'level')} are too few: "
+            "neither an alarm nor an all-clear"
         )
-    return f", which could not be tested here ({effects[0].note})"
+    return f"Whether {what} could not be tested here ({effects[0].note})"

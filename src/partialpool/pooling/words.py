@@ -1,7 +1,8 @@
 """The answer in words: why `lm` and `lmer` differ here, every claim tied to a number found.
 
-`sentences` picks one wording for each point that a reader needs; a point that has nothing to say in
-this comparison is left out. Tests hold each situation to what it must and must not say.
+`sentences` picks one wording for each point that a reader needs, what happened first; a point that
+has nothing to say in this comparison is left out. Tests hold each situation to what it must and
+must not say.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import math
 from typing import TYPE_CHECKING
 
 from .. import varcorr
+from .headline import headline, is_doubtful, method, moved
 from .prose import all_of, clipped, count, number, numbers, percent
-from .warning import is_small, warning
+from .warning import warning
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["sentences"]
 
-_STILL = 0.1  # of a standard error: a coefficient that moves less has hardly moved
 _ALIKE = 0.1  # relative: standard errors that differ by less say the same
 _FEW = 20  # clusters below which CR2 itself is rough (Pustejovsky and Tipton 2018)
 
@@ -38,10 +39,11 @@ def sentences(c: Findings) -> tuple[str, ...]:
     if c.mixed.solution.sigma == 0:
         return _nothing_varies(c)
     points = (
+        headline(c),
         _models(c),
         _weights(c),
         _move(c),
-        *warning(c),
+        warning(c),
         _errors(c),
         _advice(c),
         _no_option(c),
@@ -55,7 +57,8 @@ def sentences(c: Findings) -> tuple[str, ...]:
 def _models(c: Findings) -> str:
     known = _covariates(c)
     given = f" once {known} {'are' if ' and ' in known else 'is'} known" if known else ""
-    alike = "so that rows of one level resemble each other"
+    may = "may " if c.conditions.is_zero else ""
+    alike = f"so that rows of one level {may}resemble each other"
     if not c.conditions.is_zero and c.is_one_intercept:
         beyond = " beyond the covariates" if known else ""
         if c.mixed.rows.weights is not None:
@@ -63,13 +66,11 @@ def _models(c: Findings) -> str:
         alike = (
             f"so that rows of one {c.group_name} are alike (correlation {number(c.icc)}{beyond})"
         )
-    doubt = ""
-    if not c.mixed.optimum.converged:
-        doubt = "(lmer's optimum is not certified, so its numbers are provisional) "
+    unrelated = " unrelated to the covariates" if known else ""
     return (
-        f"The two models {doubt}assume different things: lm (complete pooling) takes the "
-        f"{c.mixed.rows.nobs:,} rows as independent{given}, while lmer (partial pooling) lets "
-        f"{_parts(c)}, drawn from a normal distribution{_flat(c)}, {alike}."
+        f"lm (complete pooling) takes the {c.mixed.rows.nobs:,} rows as independent{given}, while "
+        f"lmer (partial pooling) lets {_parts(c)}, drawn from a normal distribution{unrelated}"
+        f"{_flat(c)}, {alike}."
     )
 
 
@@ -120,27 +121,31 @@ def _own(names: list[str]) -> str:
 
 
 def _weights(c: Findings) -> str:
-    say = "gives every row the same say"
-    if c.mixed.rows.weights is not None:
-        say = "goes by the weights of the rows alone"
     if c.conditions.is_zero:
         few = min(len(g.levels) for g in c.mixed.rows.groups)
         return (
-            f"Here {_method(c)} estimates the variance of these effects as zero, which turns lmer "
-            f"into lm: it too {say}, and all coefficients are the same; from {count(few, 'level')} "
-            "that does not prove the true variance to be zero, only that these data ask for none."
+            f"From {count(few, 'level')} that does not prove the true variance to be zero, only "
+            "that these data ask for none."
         )
+    if c.conditions.coincide:
+        return ""
     if any(len(t.columns) > 1 or t.spec.columns != ("Intercept",) for t in c.mixed.rows.terms):
+        say = "counts every row alike"
+        if c.mixed.rows.weights is not None:
+            say = "goes by the weights of the rows alone"
         return (
-            f"lm {say}; lmer uses generalized least squares, which counts in that rows of one "
+            f"lm {say}; lmer, by generalized least squares, takes into account that rows of one "
             f"level of {c.group_names} share its effects, so that what they have in common is "
             "counted once and not with every row."
         )
     either = c.group_names.replace(" and ", " or ")
+    alike = "counts both kinds of comparison alike"
+    if c.mixed.rows.weights is not None:
+        alike = "goes by the weights of the rows alone"
     text = (
         f"What sets a level of {either} apart cancels when its rows are compared with each other, "
-        f"but not when levels are compared: lm {say} nevertheless, while generalized least "
-        "squares, which lmer uses, trusts comparisons within levels more"
+        f"but not when levels are compared: lm {alike}, while lmer, by generalized least squares, "
+        "trusts the first more"
     )
     row = c.focus
     shares = (row.weight_between_lm, row.weight_between)
@@ -152,101 +157,79 @@ def _weights(c: Findings) -> str:
     )
 
 
-def _method(c: Findings) -> str:
-    return "REML" if c.mixed.spec.reml else "maximum likelihood"
-
-
-# -- which way the coefficient moved --------------------------------------------------------------
+# -- where the coefficient moved to ---------------------------------------------------------------
 
 
 def _move(c: Findings) -> str:
-    if c.conditions.is_zero:
+    if c.conditions.is_zero or c.conditions.coincide:
         return ""
-    if c.conditions.coincide:
-        return _coincide(c)
     row = c.focus
-    which = f"the coefficient of {clipped(row.name)}"
-    if row.name == "Intercept":
-        which = "the intercept"
-    elif sum(math.isfinite(r.difference) for r in c.rows if r.name != "Intercept") > 1:
-        which += ", which differs most,"
+    name = "the intercept" if row.name == "Intercept" else clipped(row.name)
     if not math.isnan(row.within):
-        return _move_varying(c, row, which)
+        return _move_varying(c, row)
     if c.is_one_intercept and row.name != "Intercept":
         counts = "rows" if c.mixed.rows.weights is None else "weight"
-        a, b = numbers(row.complete, row.partial)
         return (
-            f"{_goes(row, which, a, b)}: it is constant within the levels of {c.group_name}, so "
-            f"only the {len(c.mixed.rows.groups[0].levels):,} levels tell of it, and where lm "
-            f"counts a level by its {counts}, lmer counts levels more equally; no pooling cannot "
-            "estimate it."
+            f"Because {name} is constant within the levels of {c.group_name}, only the "
+            f"{len(c.mixed.rows.groups[0].levels):,} levels tell of it, and where lm counts a "
+            f"level by its {counts}, lmer counts levels more equally; no pooling has no estimate."
         )
-    end = float(c.coefficients_at(math.inf)[row.name])
-    a, b, z = numbers(row.complete, row.partial, end)
+    end = number(float(c.coefficients_at(math.inf)[row.name]))
+    what = "The intercept" if row.name == "Intercept" else f"The coefficient of {name}"
     return (
-        f"{_goes(row, which, a, b)}, and would tend to {z} if the levels were left entirely free; "
-        f"no pooling as such does not estimate it, because {_clause(row)}."
+        f"{what} would tend to {end} if the levels were left entirely free; no pooling as such "
+        f"does not estimate it, because {_clause(row)}."
     )
-
-
-def _goes(row: Row, which: str, a: str, b: str) -> str:
-    if abs(row.difference) < _STILL * row.partial_se:
-        return f"Even so, {which} hardly moves, from {a} (lm) to {b} (lmer)"
-    return f"So {which} goes from {a} (lm) to {b} (lmer)"
 
 
 def _clause(row: Row) -> str:
     """Why no pooling has no estimate, as part of a sentence."""
-    return row.note.split(";")[0].replace("no pooling gives", "it gives").split(":")[0]
+    reason = row.note.split(";")[0]
+    if reason.startswith("constant within"):
+        return f"it is {reason.split(':')[0]}"
+    gives = "no pooling gives each level of "
+    if reason.startswith(gives):
+        group, _, own = reason.removeprefix(gives).partition(" an intercept ")
+        if own:
+            return f"each level of {group} has an intercept of its own there"
+        group = reason.removeprefix(gives).removesuffix(" a coefficient of its own")
+        return f"each level of {group} has a coefficient of its own there"
+    return reason
 
 
-def _coincide(c: Findings) -> str:
-    cond = c.conditions
-    why = "to the last digits"
-    if cond.is_balanced:
-        why = (
-            "because of the design alone (it is balanced: weighing rows as lmer does would move no "
-            "coefficient, whatever the response)"
-        )
-    elif cond.agrees:
-        why = "because comparisons within and between levels happen to agree"
-    return (
-        f"All coefficients of lm and lmer coincide {why}, although the effects of {c.group_names} "
-        "do vary; what can differ are the standard errors."
-    )
-
-
-def _move_varying(c: Findings, row: Row, which: str) -> str:
+def _move_varying(c: Findings, row: Row) -> str:
     """A coefficient that all three fits estimate."""
     few = any(e.reason == "few" for e in c.contextual.effects)
     means = [] if math.isnan(row.between) or few else [row.between_lm, row.between]
-    complete, partial, within, *between = numbers(row.complete, row.partial, row.within, *means)
-    text = _goes(row, which, complete, partial)
-    if abs(row.difference) >= _STILL * row.partial_se:
-        nearer = abs(row.partial - row.within) < abs(row.complete - row.within)
-        text += f", {'towards' if nearer else 'away from'} the fit without pooling"
+    within, *between = numbers(row.within, *means)
     same = f"one {c.group_name}" if c.is_one_intercept else f"the same levels of {c.group_names}"
-    text += f": comparing rows of {same} alone gives {within}"
+    text = f"Rows of {same} alone (no pooling) give {within}"
     if between:
-        text += f", comparing the means of the levels gives {between[0]}"
+        text += f", the means of the levels {between[0]}"
         if between[0] != between[1]:
             text += f" (weighed as in lm; {between[1]} as in lmer)"
-        low, high = sorted((row.within, row.between_lm))
-        if low < row.complete < high:
-            text += ", and lm blends the two"
-    return f"{text}{_outside(c, row)}."
+    ends = []
+    if between and min(row.within, row.between_lm) < row.complete < max(row.within, row.between_lm):
+        ends.append("lm blends the two")
+    if moved(c):
+        nearer = abs(row.partial - row.within) < abs(row.complete - row.within)
+        first = "the first" if between else "that"
+        ends.append(f"lmer moves {'towards' if nearer else 'away from'} {first}")
+    return f"{text}{': ' if ends else ''}{', and '.join(ends)}{_outside(c, row)}."
 
 
 def _outside(c: Findings, row: Row) -> str:
-    """The estimate need not lie between its ends."""
+    """The estimate need not lie between its ends; where a reader can see that it does not."""
     low, high = sorted((row.complete, row.within))
-    margin = 1e-6 * (high - low)
-    if low - margin <= row.partial <= high + margin:
+    if low <= row.partial <= high:
+        return ""
+    passed = high if row.partial > high else low
+    if number(passed) == number(row.partial):
         return ""
     reason = "coefficients are averaged jointly, not one by one"
     if len([r for r in c.rows if r.name != "Intercept"]) < 2:
         reason = "the weights of the levels change along the way"
-    return f" (that lmer's value does not lie between lm's and no pooling's is no error: {reason})"
+    return f" (that its value does not lie between lm's and no pooling's is no error: {reason})"
 
 
 # -- standard errors ------------------------------------------------------------------------------
@@ -317,14 +300,14 @@ def _advice(c: Findings) -> str:
     factors = "a factor" if len(c.mixed.rows.groups) == 1 else "factors"
     within = f"lm with {groups} as {factors} ({_with_se(row.within, row.within_se)})"
     same = f"rows of one {c.group_name}" if c.is_one_intercept else "rows of the same levels"
-    if c.contextual.in_doubt and not is_small(c):
+    if is_doubtful(c):
         return (
             f"For how {y} changes with {name} among {same} use {within}, or lmer with the means of "
             f"the levels added, rather than the lmer fitted here; {marginal}."
         )
     return (
-        f"Neither is the wrong fit, they answer different questions: for how {y} changes with "
-        f"{name} among {same} use lmer or, without its assumption, {within}; {marginal}."
+        f"For how {y} changes with {name} among {same} use lmer or, without its assumption, "
+        f"{within}; {marginal}."
     )
 
 
@@ -339,9 +322,9 @@ def _no_option(c: Findings) -> str:
     if c.conditions.is_zero:
         here = "which is where this fit ended"
     elif c.is_one_intercept:
-        here = f"and {_method(c)} puts it at {number(c.ratio)} residual standard deviations"
+        here = f"and {method(c)} puts it at {number(c.ratio)} residual standard deviations"
     else:
-        here = f"which is not what {_method(c)} finds"
+        here = f"which is not what {method(c)} finds"
     return (
         "There is no OLS option for a mixed model, because least squares is what lmer becomes "
         f"with Lambda = 0, {zero}, {here}."
@@ -350,13 +333,12 @@ def _no_option(c: Findings) -> str:
 
 def _nothing_varies(c: Findings) -> tuple[str, ...]:
     return (
-        "The two models assume different things: lm (complete pooling) takes the rows as "
-        "independent of each other, while lmer (partial pooling) would let the levels of "
-        f"{c.group_names} have effects of their own.",
-        "Here the fixed part fits the response exactly, so that nothing is left over for either: "
-        "the residual variance and the variances of all random effects are zero.",
-        "Both models therefore have the same coefficients, and standard errors of zero, which mean "
-        "nothing here, and no test of lmer's assumption is possible.",
+        "lm and lmer agree here: the fixed part fits the response exactly, so that nothing is left "
+        "over for either, and the residual variance and those of all random effects are zero.",
+        "lm (complete pooling) takes the rows as independent, while lmer (partial pooling) would "
+        f"let the levels of {c.group_names} have effects of their own.",
+        "Both models have the same coefficients, and standard errors of zero, which mean nothing "
+        "here, and no test of lmer's assumption is possible.",
         "Check whether the response is constant, or was computed from the covariates, before using "
         "either fit.",
         "There is no OLS option for a mixed model, because least squares is what lmer becomes with "
