@@ -123,6 +123,30 @@ def test_a_factor_is_an_axis_of_its_levels(tmp_path: Path) -> None:
     assert "No coefficient moves" in text
 
 
+def test_numbers_taken_as_levels_are_an_axis_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    data = {
+        "nitro": np.tile([0.0, 0.2, 0.4, 0.6], 18),
+        "block": np.repeat(list("abcdef"), 12),
+        "y": rng.normal(size=72) + np.repeat(rng.normal(size=6), 12),
+    }
+    found = pp.compare("y ~ C(nitro) + (1 | block)", data)
+    lines = data_of(written(found, tmp_path / "a.html"))["lines"]
+    assert lines["marks"] == ["0.0", "0.2", "0.4", "0.6"]
+    assert lines["x"] == "nitro"
+
+
+@pytest.mark.parametrize(("size", "shown"), [(1e-10, "e−10<"), (1e9, "e+09<"), (1.0, ">0.2<")])
+def test_ticks_are_written_for_numbers_of_any_size(size: float, shown: str) -> None:
+    from partialpool.report import svg
+
+    x = size * np.linspace(0.05, 1.02, 9)
+    text = svg.scatter(x, x, labels=("x", "y"), about="a line")
+    written_ticks = re.findall(r">([^<>]+)</text>", text)
+    assert shown in text
+    assert len(set(written_ticks[:5])) == 5
+
+
 def test_a_level_has_its_own_value_of_what_is_constant_within_it(tmp_path: Path) -> None:
     mpg = pp.datasets.load("mpg")
     mpg["heavy"] = mpg["class"].isin(["suv", "pickup"]).map({True: "yes", False: "no"})

@@ -13,7 +13,7 @@ from .._errors import SpecificationError, UnavailableError
 from .._types import FloatArray, IntArray
 from ..coding import Categorical
 from ..frames import PickledTable
-from ..reader import option_expression
+from ..reader import coded, option_expression
 from ..schema import plan_of
 from ..table import closest
 from . import wording
@@ -136,7 +136,7 @@ def covariate(record: Record, name: str) -> Covariate:
         )
     kept: Any = slice(None) if rows.kept is None else rows.kept
     if _is_factor(record, name):
-        codes, levels, *_ = table.factor(name)
+        codes, levels, *_ = coded(table, name)
         return Covariate(name, codes[kept], levels)
     return Covariate(name, table.numeric(name)[kept], None)
 

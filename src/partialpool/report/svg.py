@@ -36,13 +36,20 @@ class Axis(NamedTuple):
     def place(self, value: float) -> float:
         return self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first)
 
-    def ticks(self) -> tuple[list[float], int]:
-        """Round numbers within, and their decimals."""
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round numbers within, and how they are written."""
         raw = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
-        at = np.arange(math.ceil(self.low / step), math.floor(self.high / step) + 1) * step
-        return [float(v) + 0.0 for v in at], max(0, -math.floor(math.log10(step) + 1e-9))
+        count = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
+        size = max(abs(self.low), abs(self.high))
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        plain = 1e-4 <= size < 1e6 and decimals <= 8
+        shown = [
+            "0" if k == 0 else f"{k * step:.{decimals}f}" if plain else f"{k * step:.6g}"
+            for k in count
+        ]
+        return [(k * step, t.replace("-", "−")) for k, t in zip(count, shown, strict=True)]
 
 
 def scatter(
@@ -88,21 +95,19 @@ def scatter(
 def _grid(across: Axis, up: Axis, labels: tuple[str, str]) -> list[str]:
     bottom = _HEIGHT - _BOTTOM
     parts = []
-    at, digits = up.ticks()
-    for v in at:
+    for v, text in up.ticks():
         place = up.place(v)
         parts.append(
             f'<line class="grid" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{place:.1f}" '
             f'y2="{place:.1f}"/><text class="soft" x="{_LEFT - 6:g}" y="{place + 4:.1f}" '
-            f'text-anchor="end">{_shown(v, digits)}</text>'
+            f'text-anchor="end">{text}</text>'
         )
-    at, digits = across.ticks()
-    for v in at:
+    for v, text in across.ticks():
         place = across.place(v)
         parts.append(
             f'<line class="tick" x1="{place:.1f}" x2="{place:.1f}" y1="{bottom:g}" '
             f'y2="{bottom + 4:g}"/><text class="soft" x="{place:.1f}" y="{bottom + 17:g}" '
-            f'text-anchor="middle">{_shown(v, digits)}</text>'
+            f'text-anchor="middle">{text}</text>'
         )
     parts.append(
         f'<line class="axis" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{bottom:g}" '
@@ -122,7 +127,3 @@ def _line(across: Axis, up: Axis, x: FloatArray, y: FloatArray, kind: str) -> st
         for a, b in zip(x.tolist(), y.tolist(), strict=True)
     )
     return f'<polyline class="{kind}" points="{places}"/>'
-
-
-def _shown(value: float, digits: int) -> str:
-    return f"{value:.{min(digits, 8)}f}".replace("-", "−")
