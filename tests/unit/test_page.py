@@ -136,7 +136,7 @@ def test_numbers_taken_as_levels_are_an_axis_too(tmp_path: Path) -> None:
     assert lines["x"] == "nitro"
 
 
-@pytest.mark.parametrize(("size", "shown"), [(1e-10, "e−10<"), (1e9, "e+09<"), (1.0, ">0.2<")])
+@pytest.mark.parametrize(("size", "shown"), [(1e-10, ">2e−11<"), (1e9, ">1e+09<"), (1.0, ">0.2<")])
 def test_ticks_are_written_for_numbers_of_any_size(size: float, shown: str) -> None:
     from partialpool.report import svg
 
@@ -144,7 +144,7 @@ def test_ticks_are_written_for_numbers_of_any_size(size: float, shown: str) -> N
     text = svg.scatter(x, x, labels=("x", "y"), about="a line")
     written_ticks = re.findall(r">([^<>]+)</text>", text)
     assert shown in text
-    assert len(set(written_ticks[:5])) == 5
+    assert len(set(written_ticks) - {"x", "y"}) == 5  # those of both axes are the same
 
 
 def test_a_level_has_its_own_value_of_what_is_constant_within_it(tmp_path: Path) -> None:

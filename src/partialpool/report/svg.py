@@ -38,7 +38,7 @@ class Axis(NamedTuple):
 
     def ticks(self) -> list[tuple[float, str]]:
         """Round numbers within, and how they are written."""
-        raw = (self.high - self.low) / 5
+        raw = (self.high - self.low) / 6
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
         count = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
