@@ -218,7 +218,7 @@ class DictTable:
             return kind_of(column)
         if isinstance(column, list):
             return "categorical" if _is_text(column) else kind_of(_object_array(column))
-        return column.kind(name)  # type: ignore[no-any-return]
+        return column.kind(name)  # type: ignore[no-any-return]  # of any library
 
     def numeric(self, name: str) -> FloatArray:
         column = self._column(name)
@@ -228,7 +228,7 @@ class DictTable:
             if _is_text(column):
                 raise not_numeric(name, "categorical", "list of str")
             return numeric_of(_object_array(column), name)
-        return column.numeric(name)  # type: ignore[no-any-return]
+        return column.numeric(name)  # type: ignore[no-any-return]  # of any library
 
     def factor(self, name: str) -> FactorData:
         column = self._column(name)
@@ -236,7 +236,7 @@ class DictTable:
             return factor_of(column, name)
         if isinstance(column, list):
             return factor_of_objects(column, name)
-        return column.factor(name)  # type: ignore[no-any-return]
+        return column.factor(name)  # type: ignore[no-any-return]  # of any library
 
     def like(self, columns: Mapping[str, Any], *, by_row: bool = False) -> Any:
         import pandas as pd

@@ -243,7 +243,7 @@ def _parallel(
         raise SpecificationError(
             f"bootstrap(n_jobs={workers.n_jobs!r}, backend={workers.backend!r}): {error}"
         ) from None
-    return pool(calls)  # type: ignore[no-any-return]
+    return pool(calls)  # type: ignore[no-any-return]  # joblib has no stubs
 
 
 def _in_waves(pool: Any, calls: list[Any]) -> Iterator[Any]:

@@ -172,7 +172,7 @@ def _watched(names: Sequence[str], progress: bool) -> Iterable[str]:
         return names
     from tqdm.auto import tqdm
 
-    return tqdm(names, desc="profile", unit="parameter")  # type: ignore[no-any-return]
+    return tqdm(names, desc="profile", unit="parameter")  # type: ignore[no-any-return]  # no stubs
 
 
 def remarks(record: LmmRecord, found: Sequence[Curve]) -> tuple[list[str], list[str]]:

@@ -74,7 +74,7 @@ def require() -> None:
         If it is not.
     """
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib  # noqa: F401 - is it there?
     except ImportError:
         raise UnavailableError(
             "Pictures are drawn by matplotlib, which is not installed: "

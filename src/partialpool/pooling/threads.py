@@ -24,7 +24,7 @@ def one_thread() -> AbstractContextManager[Any]:
     """One thread of BLAS inside."""
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return threadpool_limits(limits=1, user_api="blas")  # type: ignore[no-any-return]  # no stubs
 
 
 def threads_for(record: LmmRecord) -> AbstractContextManager[Any]:
